@@ -1,0 +1,114 @@
+# readiness: build, install, tests.  "make help" lists the targets.
+
+NGINX     ?= nginx
+NGINX_SRC ?= /usr/share/nginx/src
+BUILD     := build
+MODULE    := $(BUILD)/ngx_readiness_module.so
+CC        ?= cc
+
+WARN      := -Wall -Wextra -Werror -Wno-unused-parameter
+HARDEN    := -O2 -g -fstack-protector-strong -fPIC -D_FORTIFY_SOURCE=2
+ABS       := $(CURDIR)
+
+SOURCES   := config ngx_readiness_module.c $(wildcard src/*.c src/*.h \
+             src/*/*.c src/*/*.h) src/exports.map
+LEAVES    := $(wildcard src/*/rdy_*.c)
+UNITS     := $(patsubst t/00unit/%.c,$(BUILD)/unit/%,$(wildcard t/00unit/*.c))
+FUZZERS   := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/rdy_*.c))
+REPLAYS   := $(addprefix $(BUILD)/replay/,$(FUZZERS))
+
+LEAF_FLAGS := -std=gnu11 -g -O1 $(WARN) -DRDY_STANDALONE -Isrc -It/00unit \
+              -fsanitize=address,undefined -fno-sanitize-recover=all
+LEAF_LIBS  := -lcmocka -ljansson -lcrypto
+
+# Debian's nginx-dev says how its nginx was configured; other sources are
+# configured for binary compatibility only (--with-compat).
+CONF_FLAGS := $(shell bash -c '. $(NGINX_SRC)/conf_flags \
+                && echo "$${NGX_CONF_FLAGS[@]}"' 2>/dev/null \
+                || echo --with-compat)
+
+.PHONY: all help install test unit replay e2e fuzz static bench demo clean
+
+all: $(MODULE)
+
+help:
+	@echo "make            the dynamic module, for the nginx of $(NGINX_SRC)"
+	@echo "make install    the module where load_module modules/... finds it"
+	@echo "make demo       requests through nginx, module, Redis, application"
+	@echo "make test       everything: unit, fuzz corpus, end to end, static"
+	@echo "make unit       the pure leaves, under ASan and UBSan"
+	@echo "make e2e        end to end, real nginx and Redis"
+	@echo "make static     nginx with the module inside (STATIC_SRC=DIR)"
+	@echo "make bench      speed, beside bare and stock nginx"
+	@echo "make fuzz       each fuzzer for FUZZ_TIME seconds (default 60)"
+
+# --- the dynamic module -----------------------------------------------------
+
+$(BUILD)/nginx/auto/module: $(NGINX_SRC)/auto/module
+	@mkdir -p $(BUILD)
+	@rm -rf $(BUILD)/nginx
+	@cp -R $(NGINX_SRC) $(BUILD)/nginx
+	@touch $@
+
+$(BUILD)/nginx/objs/Makefile: $(BUILD)/nginx/auto/module config Makefile \
+                              $(wildcard src/*/*.c src/*.c)
+	@cd $(BUILD)/nginx && ./configure $(CONF_FLAGS) \
+	    --with-cc="$(CC)" --with-cc-opt="$(HARDEN) $(WARN)" \
+	    --with-ld-opt="-Wl,-z,relro -Wl,-z,now" \
+	    --add-dynamic-module=$(ABS) > configure.log 2>&1 \
+	    || { tail -20 configure.log; exit 1; }
+
+$(MODULE): $(BUILD)/nginx/objs/Makefile $(SOURCES)
+	@$(MAKE) --no-print-directory -C $(BUILD)/nginx -f objs/Makefile modules \
+	    > $(BUILD)/make.log 2>&1 || { grep -E 'error|warning|undefined' -A4 \
+	    $(BUILD)/make.log || tail -20 $(BUILD)/make.log; exit 1; }
+	cp $(BUILD)/nginx/objs/ngx_readiness_module.so $@.new
+	mv $@.new $@
+
+# A rename: a running nginx keeps the file it has mapped.
+install: $(MODULE)
+	@dir=$$($(NGINX) -V 2>&1 | tr ' ' '\n' \
+	    | sed -n 's/^--modules-path=//p'); \
+	prefix=$$($(NGINX) -V 2>&1 | tr ' ' '\n' | sed -n 's/^--prefix=//p'); \
+	dir=$(DESTDIR)$${dir:-$${prefix:-/usr/local/nginx}/modules}; \
+	mkdir -p "$$dir" \
+	&& install -m 644 $(MODULE) "$$dir/.ngx_readiness_module.so.new" \
+	&& mv "$$dir/.ngx_readiness_module.so.new" \
+	      "$$dir/ngx_readiness_module.so" \
+	&& echo "installed $$dir/ngx_readiness_module.so"
+
+# --- the pure leaves ---------------------------------------------------------
+
+unit: $(UNITS)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNITS)
+
+$(BUILD)/unit/%: t/00unit/%.c t/00unit/unit.h $(LEAVES) \
+                 $(wildcard src/*/rdy_*.h src/rdy_base.h) Makefile
+	@mkdir -p $(BUILD)/unit
+	$(CC) $(LEAF_FLAGS) $< $(LEAVES) $(LEAF_LIBS) -o $@
+
+replay: $(REPLAYS)
+	@for f in $(FUZZERS); do \
+	    echo "prove $(BUILD)/replay/$$f :: t/fuzz/corpus/$$f/*"; \
+	    prove --exec '' $(BUILD)/replay/$$f :: t/fuzz/corpus/$$f/* \
+	    || exit 1; done
+
+$(BUILD)/replay/%: t/fuzz/%.c t/fuzz/replay.c $(LEAVES) Makefile
+	@mkdir -p $(BUILD)/replay
+	$(CC) $(LEAF_FLAGS) $< t/fuzz/replay.c $(LEAVES) $(LEAF_LIBS) -o $@
+
+FUZZ_TIME ?= 60
+
+fuzz:
+	@mkdir -p $(BUILD)/fuzz
+	@for f in $(FUZZERS); do \
+	    mkdir -p $(BUILD)/fuzz/$$f.corpus; \
+	    clang -std=gnu11 -g -O1 -DRDY_STANDALONE -Isrc \
+	        -fsanitize=fuzzer,address,undefined t/fuzz/$$f.c $(LEAVES) \
+	        -ljansson -lcrypto -o $(BUILD)/fuzz/$$f \
+	    && $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_TIME) \
+	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$$f.corpus \
+	        t/fuzz/corpus/$$f || exit 1; done
+
+clean:
+	rm -rf $(BUILD)

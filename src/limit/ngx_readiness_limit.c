@@ -1,0 +1,449 @@
+
+/*
+ * Copyright (C) The readiness authors
+ */
+
+
+/*
+ * Step 5 of a decision: the limits of the location.  Each is met at most once
+ * per client request, whatever redirects follow.  The zone is asked first,
+ * then Redis; what the zone was charged is given back when Redis refuses.
+ */
+
+
+#include "ngx_readiness.h"
+#include "limit/ngx_readiness_limit.h"
+#include "limit/rdy_key.h"
+
+
+static ngx_int_t ngx_readiness_limit_collect(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
+static ngx_int_t ngx_readiness_limit_state(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_readiness_limit_t *limit);
+static ngx_int_t ngx_readiness_limit_applies(ngx_http_request_t *r,
+    const ngx_readiness_limit_t *limit);
+static ngx_int_t ngx_readiness_limit_key(ngx_http_request_t *r,
+    const ngx_readiness_rate_t *rate, ngx_readiness_state_t *state);
+static ngx_uint_t ngx_readiness_limit_refused(const ngx_readiness_ctx_t *ctx);
+static ngx_int_t ngx_readiness_limit_judge(ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf);
+static ngx_readiness_state_t *ngx_readiness_limit_find(
+    const ngx_readiness_ctx_t *ctx, const ngx_readiness_rate_t *rate);
+
+
+ngx_int_t
+ngx_readiness_limit_check(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i, local, remote;
+
+    if (conf->limits.own == NULL) {
+        return NGX_OK;
+    }
+
+    if (ctx->ready) {
+        /* Redis has decided, or its policy */
+
+        if (ngx_readiness_limit_refused(ctx)) {
+            ngx_readiness_zone_give_back(r, ctx);
+        }
+
+        return ngx_readiness_limit_judge(ctx, conf);
+    }
+
+    if (ngx_readiness_limit_collect(r, ctx, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    local = 0;
+    remote = 0;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].asked) {
+            local += (ctx->limits[i].rate->redis == NULL);
+            remote += (ctx->limits[i].rate->redis != NULL);
+        }
+    }
+
+    if (ngx_readiness_limit_refused(ctx)) {
+        /* an empty key that is not to pass: nothing else is charged */
+        local = 0;
+        remote = 0;
+    }
+
+    if (local) {
+        rc = ngx_readiness_zone_decide(r, ctx, NGX_READINESS_SOURCE_LOCAL);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (remote && !ngx_readiness_limit_refused(ctx)) {
+        return ngx_readiness_ask(r, ctx);
+    }
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        ctx->limits[i].asked = 0;
+    }
+
+    return ngx_readiness_limit_judge(ctx, conf);
+}
+
+
+/* a state for each limit that applies and has not been met before */
+
+static ngx_int_t
+ngx_readiness_limit_collect(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i, n;
+    ngx_readiness_state_t  *states;
+    ngx_readiness_limit_t  *limit;
+
+    limit = conf->limits.own->elts;
+    n = conf->limits.own->nelts;
+
+    if (ctx->nlimits + n > ctx->max_limits) {
+
+        states = ngx_palloc(r->pool, (ctx->nlimits + n)
+                                     * sizeof(ngx_readiness_state_t));
+        if (states == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->nlimits) {
+            ngx_memcpy(states, ctx->limits,
+                       ctx->nlimits * sizeof(ngx_readiness_state_t));
+        }
+
+        ctx->limits = states;
+        ctx->max_limits = ctx->nlimits + n;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_readiness_limit_find(ctx, limit[i].rate)) {
+            continue;
+        }
+
+        rc = ngx_readiness_limit_applies(r, &limit[i]);
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        if (rc != NGX_OK
+            || ngx_readiness_limit_state(r, ctx, &limit[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_readiness_state_t *
+ngx_readiness_limit_find(const ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_rate_t *rate)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].rate == rate) {
+            return &ctx->limits[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_readiness_limit_applies(ngx_http_request_t *r,
+    const ngx_readiness_limit_t *limit)
+{
+    ngx_int_t  rc;
+
+    if (limit->if_set) {
+        rc = ngx_readiness_expr_true(r, limit->if_set);
+
+        if (rc != 1) {
+            return (rc == 0) ? NGX_DECLINED : NGX_ERROR;
+        }
+    }
+
+    if (limit->unless) {
+        rc = ngx_readiness_expr_true(r, limit->unless);
+
+        if (rc != 0) {
+            return (rc == 1) ? NGX_DECLINED : NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_readiness_limit_state(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_limit_t *limit)
+{
+    ngx_int_t               rc;
+    ngx_str_t               cost;
+    ngx_readiness_state_t  *state;
+
+    state = &ctx->limits[ctx->nlimits];
+
+    ngx_memzero(state, sizeof(ngx_readiness_state_t));
+
+    state->rate = limit->rate;
+    state->monitor = limit->monitor;
+    state->source = limit->rate->redis ? NGX_READINESS_SOURCE_REDIS
+                                       : NGX_READINESS_SOURCE_LOCAL;
+    state->cost = 1;
+
+    rc = ngx_readiness_limit_key(r, limit->rate, state);
+
+    if (rc == NGX_DECLINED) {
+        /* an empty part, and empty=skip */
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (limit->cost) {
+        if (ngx_readiness_expr_value(r, limit->cost, &cost) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        state->cost = rdy_rate_cost(&cost);
+    }
+
+    state->counted = 1;
+    state->asked = !state->refused;
+
+    ctx->nlimits++;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_readiness_limit_key(ngx_http_request_t *r,
+    const ngx_readiness_rate_t *rate, ngx_readiness_state_t *state)
+{
+    u_char      *p;
+    ngx_str_t    part;
+    ngx_uint_t   i;
+
+    p = ngx_pnalloc(r->pool, rate->nkeys * (RDY_KEY_PART_MAX + 1));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    state->key.data = p;
+
+    for (i = 0; i < rate->nkeys; i++) {
+
+        if (ngx_readiness_expr_value(r, &rate->keys[i], &part) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (part.len == 0 && rate->empty == NGX_READINESS_EMPTY_SKIP) {
+            return NGX_DECLINED;
+        }
+
+        if (part.len == 0 && rate->empty == NGX_READINESS_EMPTY_REFUSE) {
+            state->refused = 1;
+        }
+
+        if (i) {
+            *p++ = RDY_KEY_SEPARATOR;
+        }
+
+        p += rdy_key_part(p, &part, rate->secret[i]);
+    }
+
+    state->key.len = p - state->key.data;
+
+    return NGX_OK;
+}
+
+
+/* 1 when a limit that is not only watched refuses */
+
+static ngx_uint_t
+ngx_readiness_limit_refused(const ngx_readiness_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].refused && !ctx->limits[i].monitor) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The verdict of this location's limits, those met in an earlier location
+ * included.  What a watched limit would have refused is told, and passes.
+ */
+
+static ngx_int_t
+ngx_readiness_limit_judge(ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf)
+{
+    ngx_uint_t                    i, refused, watched;
+    ngx_readiness_limit_t        *limit;
+    ngx_readiness_reason_e        reason;
+    const ngx_readiness_state_t  *state;
+
+    refused = 0;
+    watched = 0;
+    reason = NGX_READINESS_LIMITER_UNAVAILABLE;
+    limit = conf->limits.own->elts;
+
+    for (i = 0; i < conf->limits.own->nelts; i++) {
+
+        state = ngx_readiness_limit_find(ctx, limit[i].rate);
+
+        if (state == NULL || !state->refused) {
+            continue;
+        }
+
+        if (state->monitor) {
+            watched = 1;
+            continue;
+        }
+
+        refused = 1;
+
+        if (state->source != NGX_READINESS_SOURCE_UNAVAILABLE) {
+            reason = NGX_READINESS_RATE_LIMITED;
+        }
+    }
+
+    if (refused) {
+        if (!ctx->denied || conf->enable == NGX_READINESS_ON) {
+            ctx->denied = 1;
+            ctx->reason = reason;
+        }
+
+        return NGX_BUSY;
+    }
+
+    if (watched && !ctx->denied) {
+        ctx->denied = 1;
+        ctx->reason = NGX_READINESS_RATE_LIMITED;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_readiness_limit_unavailable(ngx_readiness_ctx_t *ctx)
+{
+    ngx_uint_t              i, local;
+    ngx_readiness_state_t  *state;
+
+    local = 0;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        if (!state->asked || state->rate->redis == NULL) {
+            continue;
+        }
+
+        if (state->rate->on_error == NGX_READINESS_REDIS_LOCAL) {
+            local++;
+            continue;
+        }
+
+        state->source = NGX_READINESS_SOURCE_UNAVAILABLE;
+        state->asked = 0;
+        state->refused = (state->rate->on_error == NGX_READINESS_REDIS_DENY);
+    }
+
+    if (local && !ngx_readiness_limit_refused(ctx)) {
+
+        if (ngx_readiness_zone_decide(ctx->request, ctx,
+                                      NGX_READINESS_SOURCE_FALLBACK)
+            == NGX_OK)
+        {
+            return;
+        }
+    }
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].asked) {
+            ctx->limits[i].asked = 0;
+            ctx->limits[i].source = NGX_READINESS_SOURCE_UNAVAILABLE;
+        }
+    }
+}
+
+
+const ngx_readiness_state_t *
+ngx_readiness_limit_told(const ngx_readiness_ctx_t *ctx)
+{
+    ngx_uint_t                    i;
+    const ngx_readiness_state_t  *state, *told;
+
+    told = NULL;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        if (!state->decided || state->monitor) {
+            continue;
+        }
+
+        if (state->refused) {
+            return state;
+        }
+
+        /* remaining / burst as a product: the smaller share is told */
+
+        if (told == NULL
+            || state->view.remaining * told->rate->rate.burst
+               < told->view.remaining * state->rate->rate.burst)
+        {
+            told = state;
+        }
+    }
+
+    return told;
+}
+
+
+uint64_t
+ngx_readiness_limit_retry(const ngx_readiness_ctx_t *ctx)
+{
+    uint64_t                      max;
+    ngx_uint_t                    i;
+    const ngx_readiness_state_t  *state;
+
+    max = 0;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        if (state->refused && state->decided && !state->monitor) {
+            max = ngx_max(max, state->view.retry);
+        }
+    }
+
+    max = rdy_rate_seconds(max);
+
+    return ngx_max(max, 1);
+}

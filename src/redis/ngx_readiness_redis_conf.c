@@ -1,0 +1,603 @@
+
+/*
+ * Copyright (C) The readiness authors
+ */
+
+
+/*
+ * readiness_redis NAME { ... }: where a Redis is, and how it is talked to.
+ * Nothing here asks the network: host names are resolved by the workers.
+ */
+
+
+#include "redis/ngx_readiness_redis_internal.h"
+
+
+#define NGX_READINESS_REDIS_PORT         6379
+#define NGX_READINESS_REDIS_MAX_PREFIX   32
+#define NGX_READINESS_REDIS_MAX_TIMEOUT  60000
+
+
+typedef struct {
+    ngx_str_t    name;
+    char      *(*set)(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+                    ngx_str_t *value);
+} ngx_readiness_redis_line_t;
+
+
+static char *ngx_readiness_redis_line(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+static char *ngx_readiness_redis_unknown(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *name);
+static char *ngx_readiness_redis_server(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_host(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_url_t *u);
+static char *ngx_readiness_redis_topology(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_user(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_password_file(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static void *ngx_readiness_redis_password_load(ngx_pool_t *pool,
+    const ngx_str_t *content, u_char *err, size_t errlen);
+static char *ngx_readiness_redis_database(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_set_timeout(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_connect_timeout(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_msec(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value, ngx_msec_t *msec);
+static char *ngx_readiness_redis_set_prefix(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+static char *ngx_readiness_redis_complete(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis);
+static ngx_uint_t ngx_readiness_redis_is_local(ngx_readiness_redis_t *redis);
+
+
+static ngx_readiness_redis_line_t  ngx_readiness_redis_lines[] = {
+    { ngx_string("server"), ngx_readiness_redis_server },
+    { ngx_string("topology"), ngx_readiness_redis_topology },
+    { ngx_string("user"), ngx_readiness_redis_user },
+    { ngx_string("password_file"), ngx_readiness_redis_password_file },
+    { ngx_string("database"), ngx_readiness_redis_database },
+    { ngx_string("timeout"), ngx_readiness_redis_set_timeout },
+    { ngx_string("connect_timeout"), ngx_readiness_redis_connect_timeout },
+    { ngx_string("prefix"), ngx_readiness_redis_set_prefix },
+    { ngx_null_string, NULL }
+};
+
+
+char *
+ngx_readiness_redis_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_readiness_main_conf_t *rmcf = conf;
+
+    char                    *rv;
+    ngx_str_t               *value;
+    ngx_uint_t               i;
+    ngx_conf_t               saved;
+    ngx_readiness_redis_t   *redis, **slot;
+
+    value = cf->args->elts;
+
+    if (!ngx_readiness_name_valid(&value[1])) {
+        return ngx_readiness_conf_error(cf, "invalid name \"%V\" in "
+                      "\"readiness_redis\": use 1 to 64 of A-Z a-z 0-9 _ . -",
+                      &value[1]);
+    }
+
+    slot = rmcf->redis.elts;
+
+    for (i = 0; i < rmcf->redis.nelts; i++) {
+        if (slot[i]->name.len == value[1].len
+            && ngx_strncmp(slot[i]->name.data, value[1].data, value[1].len)
+               == 0)
+        {
+            return ngx_readiness_conf_error(cf, "redis \"%V\" in "
+                                            "\"readiness_redis\" is declared "
+                                            "twice, first in %s:%ui: give "
+                                            "one of them another name",
+                                            &value[1], slot[i]->file,
+                                            slot[i]->line);
+        }
+    }
+
+    /*
+     * set by ngx_pcalloc(): server, addrs, host, resolver, user, password,
+     * given, peer
+     */
+
+    redis = ngx_pcalloc(cf->pool, sizeof(ngx_readiness_redis_t));
+    slot = ngx_array_push(&rmcf->redis);
+
+    if (redis == NULL || slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = redis;
+
+    redis->name = value[1];
+    redis->timeout = 50;
+    redis->connect_timeout = 200;
+    ngx_str_set(&redis->prefix, "rdy:");
+    redis->file = cf->conf_file->file.name.data;
+    redis->line = cf->conf_file->line;
+
+    saved = *cf;
+
+    cf->handler = ngx_readiness_redis_line;
+    cf->handler_conf = (void *) redis;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = saved;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_readiness_redis_complete(cf, redis);
+}
+
+
+static char *
+ngx_readiness_redis_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    ngx_readiness_redis_t *redis = conf;
+
+    ngx_str_t                   *value;
+    ngx_uint_t                   i;
+    ngx_readiness_redis_line_t  *line;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[0].data, "include") == 0 && cf->args->nelts == 2) {
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    for (i = 0; ngx_readiness_redis_lines[i].name.len; i++) {
+
+        line = &ngx_readiness_redis_lines[i];
+
+        if (ngx_strcmp(value[0].data, line->name.data) != 0) {
+            continue;
+        }
+
+        /* a topology may have a name, which is to be answered by its own */
+
+        if (cf->args->nelts != 2
+            && (line->set != ngx_readiness_redis_topology
+                || cf->args->nelts == 1))
+        {
+            return ngx_readiness_conf_error(cf, "\"%V\" of "
+                                            "\"readiness_redis %V\" takes "
+                                            "one value, not %ui", &value[0],
+                                            &redis->name,
+                                            cf->args->nelts - 1);
+        }
+
+        if (redis->given & ((ngx_uint_t) 1 << i)) {
+            return ngx_readiness_conf_error(cf, "second \"%V\" of "
+                                            "\"readiness_redis %V\", \"%V\": "
+                                            "a single Redis has one; delete "
+                                            "a line", &value[0], &redis->name,
+                                            &value[1]);
+        }
+
+        redis->given |= (ngx_uint_t) 1 << i;
+
+        return line->set(cf, redis, &value[1]);
+    }
+
+    return ngx_readiness_redis_unknown(cf, redis, &value[0]);
+}
+
+
+static char *
+ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *name)
+{
+    if (ngx_strcmp(name->data, "ssl") == 0
+        || ngx_strcmp(name->data, "breaker") == 0
+        || ngx_strncmp(name->data, "ssl_", sizeof("ssl_") - 1) == 0
+        || ngx_strncmp(name->data, "sentinel_", sizeof("sentinel_") - 1) == 0)
+    {
+        return ngx_readiness_conf_error(cf, "\"%V\" of "
+                                        "\"readiness_redis %V\" is not "
+                                        "supported by this version: delete "
+                                        "the line", name, &redis->name);
+    }
+
+    return ngx_readiness_conf_error(cf, "unknown line \"%V\" in "
+                                    "\"readiness_redis %V\": use server, "
+                                    "topology, user, password_file, "
+                                    "database, timeout, connect_timeout or "
+                                    "prefix", name, &redis->name);
+}
+
+
+static char *
+ngx_readiness_redis_server(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    ngx_url_t  u;
+
+    redis->server = *value;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url = *value;
+    u.default_port = NGX_READINESS_REDIS_PORT;
+    u.no_resolve = 1;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        return ngx_readiness_conf_error(cf, "%s in \"server %V\" of "
+                                        "\"readiness_redis %V\": use "
+                                        "HOST[:PORT], [IPV6][:PORT] or "
+                                        "unix:/PATH",
+                                        u.err ? u.err : "no memory", value,
+                                        &redis->name);
+    }
+
+    if (u.family == AF_UNIX && u.host.data[0] != '/') {
+        return ngx_readiness_conf_error(cf, "the path in \"server %V\" of "
+                                        "\"readiness_redis %V\" is not "
+                                        "absolute: use unix:/PATH", value,
+                                        &redis->name);
+    }
+
+    if (u.naddrs == 0) {
+        return ngx_readiness_redis_host(cf, redis, &u);
+    }
+
+    redis->addrs = u.addrs;
+    redis->naddrs = u.naddrs;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_redis_host(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_url_t *u)
+{
+    u_char      ch;
+    ngx_str_t   local = ngx_string("localhost");
+    ngx_uint_t  i, letters;
+
+    redis->port = u->port;
+    redis->host.len = u->host.len;
+    redis->host.data = ngx_pnalloc(cf->pool, u->host.len);
+    if (redis->host.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    letters = 0;
+
+    for (i = 0; i < u->host.len; i++) {
+        ch = ngx_tolower(u->host.data[i]);
+
+        redis->host.data[i] = ch;
+
+        if ((ch >= 'a' && ch <= 'z') || ch == '-' || ch == '_') {
+            letters = 1;
+
+        } else if (ch != '.' && (ch < '0' || ch > '9')) {
+            letters = 0;
+            break;
+        }
+    }
+
+    if (!letters) {
+        return ngx_readiness_conf_error(cf, "\"%V\" in \"server %V\" of "
+                                        "\"readiness_redis %V\" is neither "
+                                        "an address nor a host name: use "
+                                        "HOST[:PORT], [IPV6][:PORT] or "
+                                        "unix:/PATH", &u->host,
+                                        &redis->server, &redis->name);
+    }
+
+    if (redis->host.len != local.len
+        || ngx_strncmp(redis->host.data, local.data, local.len) != 0)
+    {
+        return NGX_CONF_OK;
+    }
+
+    /* this one name stands in the hosts file */
+
+    u->host = local;
+
+    if (ngx_inet_resolve_host(cf->pool, u) != NGX_OK) {
+        return ngx_readiness_conf_error(cf, "%s: \"server %V\" of "
+                                        "\"readiness_redis %V\": use "
+                                        "127.0.0.1 or [::1]",
+                                        u->err ? u->err : "no memory",
+                                        &redis->server, &redis->name);
+    }
+
+    redis->addrs = u->addrs;
+    redis->naddrs = u->naddrs;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_redis_topology(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    if (ngx_strcmp(value->data, "single") == 0 && cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_readiness_conf_error(cf, "\"topology %V\" of "
+                                    "\"readiness_redis %V\" is not supported: "
+                                    "this version supports \"topology "
+                                    "single;\" only", value, &redis->name);
+}
+
+
+static char *
+ngx_readiness_redis_user(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    if (value->len == 0) {
+        return ngx_readiness_conf_error(cf, "empty \"user\" of "
+                                        "\"readiness_redis %V\": write its "
+                                        "name, or delete the line",
+                                        &redis->name);
+    }
+
+    redis->user = *value;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_redis_password_file(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value)
+{
+    redis->password = ngx_readiness_file_add(cf, "password_file", value,
+                                            ngx_readiness_redis_password_load,
+                                            NULL, NULL);
+
+    return redis->password ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* the first line that is not blank, as a ngx_str_t */
+
+static void *
+ngx_readiness_redis_password_load(ngx_pool_t *pool, const ngx_str_t *content,
+    u_char *err, size_t errlen)
+{
+    u_char     *p, *start, *end, *last;
+    ngx_str_t  *password;
+
+    p = content->data;
+    last = content->data + content->len;
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == CR || *p == LF)) {
+        p++;
+    }
+
+    start = p;
+
+    while (p < last && *p != CR && *p != LF) {
+        p++;
+    }
+
+    end = p;
+
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+
+    if (start == end) {
+        (void) ngx_snprintf(err, errlen, "it holds no password; write it on "
+                            "the first line");
+        return NULL;
+    }
+
+    password = ngx_palloc(pool, sizeof(ngx_str_t));
+    if (password == NULL) {
+        return NULL;
+    }
+
+    password->len = end - start;
+    password->data = ngx_pnalloc(pool, password->len);
+    if (password->data == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(password->data, start, password->len);
+
+    return password;
+}
+
+
+static char *
+ngx_readiness_redis_database(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    redis->database = ngx_atoi(value->data, value->len);
+
+    if (redis->database == NGX_ERROR || redis->database > 65535) {
+        return ngx_readiness_conf_error(cf, "invalid \"database %V\" of "
+                                        "\"readiness_redis %V\": use a "
+                                        "number from 0 to 65535", value,
+                                        &redis->name);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_redis_set_timeout(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    return ngx_readiness_redis_msec(cf, redis, value, &redis->timeout);
+}
+
+
+static char *
+ngx_readiness_redis_connect_timeout(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value)
+{
+    return ngx_readiness_redis_msec(cf, redis, value,
+                                    &redis->connect_timeout);
+}
+
+
+static char *
+ngx_readiness_redis_msec(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value, ngx_msec_t *msec)
+{
+    ngx_int_t  n;
+
+    n = ngx_parse_time(value, 0);
+
+    if (n == NGX_ERROR || n < 1 || n > NGX_READINESS_REDIS_MAX_TIMEOUT) {
+        return ngx_readiness_conf_error(cf, "invalid \"%V %V\" of "
+                                        "\"readiness_redis %V\": use 1ms to "
+                                        "60s, such as 50ms", &value[-1], value,
+                                        &redis->name);
+    }
+
+    *msec = (ngx_msec_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_redis_set_prefix(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    redis->prefix = *value;
+
+    for (i = 0; i < value->len; i++) {
+        ch = ngx_tolower(value->data[i]);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9')
+            && ngx_strchr("._:@-", ch) == NULL)
+        {
+            goto invalid;
+        }
+    }
+
+    if (value->len <= NGX_READINESS_REDIS_MAX_PREFIX) {
+        return NGX_CONF_OK;
+    }
+
+invalid:
+
+    return ngx_readiness_conf_error(cf, "invalid \"prefix %V\" of "
+                                    "\"readiness_redis %V\": use up to %d of "
+                                    "A-Z a-z 0-9 . _ : @ -", value,
+                                    &redis->name,
+                                    NGX_READINESS_REDIS_MAX_PREFIX);
+}
+
+
+static char *
+ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
+{
+    if (redis->server.len == 0) {
+        return ngx_readiness_conf_error(cf, "\"readiness_redis %V\" has no "
+                                        "\"server\": add one, such as "
+                                        "\"server 127.0.0.1:6379;\"",
+                                        &redis->name);
+    }
+
+    if (redis->user.len && redis->password == NULL) {
+        return ngx_readiness_conf_error(cf, "\"user %V\" of "
+                                        "\"readiness_redis %V\" has no "
+                                        "password: add \"password_file\"",
+                                        &redis->user, &redis->name);
+    }
+
+    if (redis->password && !ngx_readiness_redis_is_local(redis)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the password of \"readiness_redis %V\" goes to "
+                           "\"%V\" unencrypted: use a private network, or a "
+                           "TLS tunnel on this machine", &redis->name,
+                           &redis->server);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_readiness_redis_is_local(ngx_readiness_redis_t *redis)
+{
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    if (redis->addrs == NULL) {
+        return 0;
+    }
+
+    switch (redis->addrs[0].sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) redis->addrs[0].sockaddr;
+
+        return ntohl(sin->sin_addr.s_addr) >> 24 == 127;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) redis->addrs[0].sockaddr;
+
+        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr)
+               || (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)
+                   && sin6->sin6_addr.s6_addr[12] == 127);
+#endif
+
+    default: /* AF_UNIX */
+        return 1;
+    }
+}
+
+
+char *
+ngx_readiness_redis_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
+{
+    ngx_uint_t                  i;
+    ngx_readiness_redis_t     **redis;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    redis = rmcf->redis.elts;
+
+    for (i = 0; i < rmcf->redis.nelts; i++) {
+
+        if (redis[i]->addrs) {
+            continue;
+        }
+
+        if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
+            return ngx_readiness_conf_error(cf, "\"server %V\" of "
+                                            "\"readiness_redis %V\" in %s:%ui "
+                                            "names a host: add \"resolver\" "
+                                            "to http{}, or write an address",
+                                            &redis[i]->server,
+                                            &redis[i]->name, redis[i]->file,
+                                            redis[i]->line);
+        }
+
+        redis[i]->resolver = clcf->resolver;
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,282 @@
+
+/*
+ * Copyright (C) The readiness authors
+ */
+
+
+/*
+ * What the files of the redis room share: the configuration of one Redis, and
+ * one worker's connection to it with the calls it owes replies to.
+ */
+
+
+#ifndef _NGX_READINESS_REDIS_INTERNAL_H_INCLUDED_
+#define _NGX_READINESS_REDIS_INTERNAL_H_INCLUDED_
+
+
+#include "redis/ngx_readiness_redis.h"
+
+
+#define NGX_READINESS_REDIS_MAX_CALLS    4096
+#define NGX_READINESS_REDIS_MAX_UNSENT   (1024 * 1024)
+#define NGX_READINESS_REDIS_MAX_REPLY    (64 * 1024)
+#define NGX_READINESS_REDIS_MAX_TEXT     256      /* of an error reply */
+#define NGX_READINESS_REDIS_MAX_ADDRS    8
+#define NGX_READINESS_REDIS_MAX_SCRIPTS  4
+
+#define NGX_READINESS_REDIS_NUMBER_LEN   8
+
+#define NGX_READINESS_REDIS_OWED         10       /* x timeout */
+#define NGX_READINESS_REDIS_RETRY_MIN    50       /* ms */
+#define NGX_READINESS_REDIS_RETRY_MAX    1000
+
+/* a connection that lived as long may be replaced without waiting */
+#define NGX_READINESS_REDIS_LIVED        1000
+
+/* the same complaint about calls is logged once in so many seconds */
+#define NGX_READINESS_REDIS_QUIET        10
+
+
+typedef struct ngx_readiness_redis_peer_s  ngx_readiness_redis_peer_t;
+
+
+struct ngx_readiness_redis_s {
+    ngx_str_t                     name;
+    ngx_str_t                     server;    /* as it was written */
+    ngx_addr_t                   *addrs;     /* NULL: host has to be asked */
+    ngx_uint_t                    naddrs;
+    ngx_str_t                     host;
+    in_port_t                     port;
+    ngx_resolver_t               *resolver;  /* http's, set at its end */
+
+    ngx_str_t                     user;
+    ngx_readiness_file_t         *password;  /* data: ngx_str_t */
+    ngx_int_t                     database;
+    ngx_msec_t                    timeout;
+    ngx_msec_t                    connect_timeout;
+    ngx_str_t                     prefix;
+
+    ngx_uint_t                    given;     /* lines seen, a bit for each */
+    u_char                       *file;
+    ngx_uint_t                    line;
+
+    ngx_readiness_redis_peer_t   *peer;      /* the worker's */
+};
+
+
+/*
+ * One command and the reply that is owed for it.  Its bytes follow it in
+ * memory.  Up to LOAD: what a new connection begins with.
+ */
+
+typedef enum {
+    NGX_READINESS_REDIS_AUTH = 0,
+    NGX_READINESS_REDIS_SELECT,
+    NGX_READINESS_REDIS_LOAD,
+    NGX_READINESS_REDIS_EVALSHA,
+    NGX_READINESS_REDIS_EVAL
+} ngx_readiness_redis_kind_e;
+
+
+typedef struct {
+    ngx_queue_t                   queue;     /* in unsent or in sent */
+    ngx_queue_t                   due;
+    ngx_readiness_redis_kind_e    kind;
+    ngx_readiness_redis_call_t   *call;      /* NULL: nobody waits */
+    ngx_readiness_script_t       *script;
+    ngx_readiness_redis_rc_e      rc;        /* told if the connection ends */
+    ngx_msec_t                    start;
+    u_char                        number[NGX_READINESS_REDIS_NUMBER_LEN];
+    size_t                        nargs;
+    u_char                       *args;      /* behind the script's name */
+    u_char                       *pos;       /* not yet written */
+    u_char                       *last;
+    ngx_uint_t                    repeated;
+} ngx_readiness_redis_entry_t;
+
+
+#define ngx_readiness_redis_bytes(e)  ((u_char *) ((e) + 1))
+#define ngx_readiness_redis_begun(e)                                          \
+    ((e)->pos != ngx_readiness_redis_bytes(e))
+
+
+typedef enum {
+    NGX_READINESS_REDIS_GONE = 0,   /* the process exits */
+    NGX_READINESS_REDIS_WAIT,       /* until the next attempt is due */
+    NGX_READINESS_REDIS_IDLE,       /* the next call connects */
+    NGX_READINESS_REDIS_RESOLVING,
+    NGX_READINESS_REDIS_CONNECTING,
+    NGX_READINESS_REDIS_PRELUDE,    /* calls are held back */
+    NGX_READINESS_REDIS_UP
+} ngx_readiness_redis_state_e;
+
+
+struct ngx_readiness_redis_peer_s {
+
+    /* debug logging of events looks for a descriptor behind three pointers */
+
+    ngx_readiness_redis_t        *redis;
+    ngx_connection_t             *connection;
+    redisReader                  *reader;
+    ngx_socket_t                  ident;
+
+    ngx_readiness_redis_state_e   state;
+
+    ngx_queue_t                   unsent;    /* the first may be in part */
+    ngx_queue_t                   sent;      /* replies come in this order */
+    size_t                        nunsent;   /* bytes */
+    ngx_uint_t                    nentries;  /* in both */
+    ngx_uint_t                    nwaiting;  /* entries with a call */
+    ngx_uint_t                    nprelude;
+    ngx_uint_t                    nevals;
+    uint64_t                      number;    /* of the next call */
+
+    ngx_readiness_script_t       *scripts[NGX_READINESS_REDIS_MAX_SCRIPTS];
+    ngx_uint_t                    nscripts;
+
+    ngx_event_t                   retry;     /* cancelable */
+    ngx_event_t                   guard;     /* connect_timeout; cancelable */
+    ngx_event_t                   deadline;  /* of the waiting calls */
+    ngx_event_t                   owed;      /* cancelable */
+    ngx_event_t                   broken;    /* posted */
+    const char                   *why;       /* broken */
+
+    ngx_peer_connection_t         pc;
+    ngx_log_t                     silent;    /* for attempts after the first */
+    ngx_resolver_ctx_t           *resolving;
+    ngx_str_t                     host;      /* the resolver writes into it */
+    ngx_addr_t                   *addrs;     /* configured or last resolved */
+    ngx_uint_t                    naddrs;
+    ngx_uint_t                    addr;      /* the one in use */
+    ngx_uint_t                    tried;     /* since the last pause */
+    ngx_addr_t                    resolved[NGX_READINESS_REDIS_MAX_ADDRS];
+    ngx_sockaddr_t                sockaddrs[NGX_READINESS_REDIS_MAX_ADDRS];
+    u_char                        names[NGX_READINESS_REDIS_MAX_ADDRS]
+                                       [NGX_SOCKADDR_STRLEN];
+
+    ngx_msec_t                    started;   /* this attempt */
+    ngx_msec_t                    since;     /* up */
+    ngx_uint_t                    failures;  /* attempts in a row */
+    ngx_uint_t                    down;      /* and it was logged */
+    time_t                        refused_at;
+    time_t                        timeout_at;
+
+    int                           type;      /* REDIS_REPLY_..., of reply */
+    ngx_str_t                     reply;
+    u_char                       *buffer;    /* that reply is in */
+    ngx_str_t                     error;     /* an error reply, made safe */
+    u_char                        text[NGX_READINESS_REDIS_MAX_TEXT];
+
+    /* counted since the worker began, for the observe room */
+
+    ngx_uint_t                    ncalls;
+    ngx_uint_t                    ndeclined;
+    ngx_uint_t                    nok;
+    ngx_uint_t                    ntimeouts;
+    ngx_uint_t                    nrefused;
+    ngx_uint_t                    nclosed;
+    ngx_uint_t                    nprotocol;
+    ngx_uint_t                    nconnects;
+};
+
+
+#define ngx_readiness_redis_cancel(ev)                                        \
+    if ((ev)->timer_set) {                                                    \
+        ngx_del_timer(ev);                                                    \
+    }
+
+
+/* calls: ngx_readiness_redis_call.c */
+
+/* queues a call; NGX_OK, or NGX_ERROR: no memory, or too much is unsent */
+ngx_int_t ngx_readiness_redis_push(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call);
+
+/*
+ * Queues a command of our own behind the entry or sentinel that after links;
+ * LOAD needs script alone.  NGX_OK, or NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_readiness_redis_command(ngx_readiness_redis_peer_t *peer,
+    ngx_queue_t *after, ngx_readiness_redis_kind_e kind,
+    ngx_readiness_script_t *script, const ngx_str_t *args, ngx_uint_t nargs);
+
+/*
+ * Sends a call again that Redis did not know the script of; e is in no queue.
+ * NGX_OK, or NGX_ERROR: no memory, e is the caller's still.
+ */
+ngx_int_t ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e);
+
+/* takes e out of its queue; it is the caller's then */
+void ngx_readiness_redis_take(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e);
+
+/* frees e, which is in no queue, and tells who waits for it; payload may be
+   NULL */
+void ngx_readiness_redis_finish(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e, ngx_readiness_redis_rc_e rc,
+    const ngx_str_t *payload);
+
+/* calls the handler of call, which waits no longer */
+void ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_call_t *call, ngx_readiness_redis_rc_e rc,
+    const ngx_str_t *payload);
+
+
+/* connect: ngx_readiness_redis_connect.c */
+
+/*
+ * From IDLE.  NGX_OK: under way, or up.  NGX_ERROR: failed at once, the next
+ * attempt is scheduled.  Calls no handler when there are no entries.
+ */
+ngx_int_t ngx_readiness_redis_connect(ngx_readiness_redis_peer_t *peer);
+
+/* the prelude was answered */
+void ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer);
+
+void ngx_readiness_redis_retry_handler(ngx_event_t *ev);
+void ngx_readiness_redis_guard_handler(ngx_event_t *ev);
+
+
+/* connection: ngx_readiness_redis_connection.c */
+
+/* writes what may be written now; a failure is dealt with by a posted event,
+   so that this may be called from anywhere */
+void ngx_readiness_redis_send(ngx_readiness_redis_peer_t *peer);
+
+/* has the connection closed by a posted event */
+void ngx_readiness_redis_break(ngx_readiness_redis_peer_t *peer,
+    const char *why);
+
+/*
+ * Logs what went wrong, as an error once until a call was answered again, and
+ * closes.  text may be NULL.  From event handlers only, as close().
+ */
+void ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
+    const char *what, const ngx_str_t *text);
+
+/*
+ * Closes, schedules the next attempt, and tells the callers of all entries,
+ * each of which may make a new call from within its handler.
+ */
+void ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer);
+
+void ngx_readiness_redis_read_handler(ngx_event_t *ev);
+void ngx_readiness_redis_write_handler(ngx_event_t *ev);
+void ngx_readiness_redis_broken_handler(ngx_event_t *ev);
+
+
+/* replies: ngx_readiness_redis_reply.c */
+
+/* NULL: no memory */
+redisReader *ngx_readiness_redis_reader(ngx_readiness_redis_peer_t *peer);
+
+/*
+ * Takes the bytes that were read.  NGX_OK; or NGX_ERROR: the connection was
+ * closed.
+ */
+ngx_int_t ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer,
+    u_char *buf, size_t len);
+
+
+#endif /* _NGX_READINESS_REDIS_INTERNAL_H_INCLUDED_ */
