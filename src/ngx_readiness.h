@@ -314,7 +314,20 @@ typedef struct {
     ngx_str_t                    port;       /* name[:port], and port    */
     ngx_str_t                    request_id;
     rdy_trace_t                  trace;
+
+    /* what the texts above are written into, and c->sockaddr points to */
+
+    union {
+        struct sockaddr          sockaddr;
+        struct sockaddr_in       sockaddr_in;
+#if (NGX_HAVE_INET6)
+        struct sockaddr_in6      sockaddr_in6;
+#endif
+    }                            own;
+    u_char                       text_buf[RDY_ADDR_TEXT_LEN];
+    u_char                       id_buf[36];
     u_char                       port_text[5];
+
     unsigned                     replaced:1; /* c->sockaddr is ours */
     unsigned                     trusted:1;  /* the peer is a trusted proxy */
     unsigned                     https:1;    /* verified scheme */

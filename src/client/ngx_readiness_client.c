@@ -32,8 +32,8 @@ static ngx_uint_t ngx_readiness_client_walk(ngx_http_request_t *r,
     rdy_forwarded_t *f);
 static ngx_uint_t ngx_readiness_client_proxy_protocol(ngx_http_request_t *r,
     rdy_forwarded_t *f);
-static ngx_int_t ngx_readiness_client_set(ngx_http_request_t *r,
-    ngx_readiness_client_t *client, rdy_addr_t *addr, uint16_t port);
+static void ngx_readiness_client_set(ngx_readiness_client_t *client,
+    rdy_addr_t *addr, uint16_t port);
 static void ngx_readiness_client_scheme(ngx_http_request_t *r,
     const ngx_readiness_client_conf_t *conf, ngx_readiness_client_t *client,
     const ngx_readiness_inbound_t *in, const rdy_forwarded_t *f);
@@ -77,11 +77,7 @@ ngx_readiness_client(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
 
     found = client->trusted ? ngx_readiness_client_walk(r, conf, &in, &f) : 0;
 
-    if (ngx_readiness_client_set(r, client, found ? &f.client : NULL, f.port)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_readiness_client_set(client, found ? &f.client : NULL, f.port);
 
     ngx_readiness_client_scheme(r, conf, client, &in, &f);
 
@@ -91,7 +87,7 @@ ngx_readiness_client(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_readiness_identify(r, conf, client, &in) != NGX_OK) {
+    if (ngx_readiness_identify(conf, client, &in) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -225,11 +221,10 @@ ngx_readiness_client_proxy_protocol(ngx_http_request_t *r, rdy_forwarded_t *f)
  * of an IPv4-mapped address becomes the IPv4 one, as in every other notation.
  */
 
-static ngx_int_t
-ngx_readiness_client_set(ngx_http_request_t *r, ngx_readiness_client_t *client,
-    rdy_addr_t *addr, uint16_t port)
+static void
+ngx_readiness_client_set(ngx_readiness_client_t *client, rdy_addr_t *addr,
+    uint16_t port)
 {
-    u_char                *text;
     ngx_connection_t      *c;
     struct sockaddr_in    *sin;
 #if (NGX_HAVE_INET6)
@@ -241,7 +236,7 @@ ngx_readiness_client_set(ngx_http_request_t *r, ngx_readiness_client_t *client,
     if (addr == NULL) {
 
         if (client->addr.family != 4 || c->sockaddr->sa_family == AF_INET) {
-            return NGX_OK;
+            return;
         }
 
         port = ngx_inet_get_port(c->sockaddr);
@@ -250,15 +245,8 @@ ngx_readiness_client_set(ngx_http_request_t *r, ngx_readiness_client_t *client,
         client->addr = *addr;
     }
 
-    text = ngx_pnalloc(r->pool, RDY_ADDR_TEXT_LEN + 1);
-    sin = ngx_pcalloc(r->pool, sizeof(ngx_sockaddr_t));
-
-    if (text == NULL || sin == NULL) {
-        return NGX_ERROR;
-    }
-
-    client->text.len = rdy_addr_text(&client->addr, text);
-    client->text.data = text;
+    client->text.len = rdy_addr_text(&client->addr, client->text_buf);
+    client->text.data = client->text_buf;
 
     if (addr == NULL) {
         client->peer = client->text;
@@ -269,26 +257,25 @@ ngx_readiness_client_set(ngx_http_request_t *r, ngx_readiness_client_t *client,
     client->addr_text = c->addr_text;
     client->replaced = 1;
 
-    c->sockaddr = (struct sockaddr *) sin;
+    c->sockaddr = &client->own.sockaddr;
     c->addr_text = client->text;
 
 #if (NGX_HAVE_INET6)
     if (client->addr.family == 6) {
-        sin6 = (struct sockaddr_in6 *) sin;
+        sin6 = &client->own.sockaddr_in6;
         sin6->sin6_family = AF_INET6;
         sin6->sin6_port = htons(port);
         ngx_memcpy(&sin6->sin6_addr, client->addr.a, 16);
         c->socklen = sizeof(struct sockaddr_in6);
-        return NGX_OK;
+        return;
     }
 #endif
 
+    sin = &client->own.sockaddr_in;
     sin->sin_family = AF_INET;
     sin->sin_port = htons(port);
     ngx_memcpy(&sin->sin_addr, client->addr.a, 4);
     c->socklen = sizeof(struct sockaddr_in);
-
-    return NGX_OK;
 }
 
 
@@ -403,37 +390,47 @@ static ngx_int_t
 ngx_readiness_client_own_host(ngx_http_request_t *r,
     ngx_readiness_client_t *client)
 {
+    size_t      len;
     u_char     *p;
-    rdy_str_t   host, port;
+    ngx_str_t  *host;
+    rdy_str_t   name, port;
 
     client->host = r->headers_in.server;
 
+    len = client->host.len;
+    host = r->headers_in.host ? &r->headers_in.host->value : NULL;
+
     /* nothing longer than the name, nothing behind it */
 
-    if (r->headers_in.host
-        && r->headers_in.host->value.len > client->host.len
-        && rdy_host_split(&r->headers_in.host->value, &host, &port) == RDY_OK
-        && host.len == client->host.len
-        && ngx_strncasecmp(host.data, client->host.data, host.len) == 0
-        && port.len)
+    if (host == NULL || host->len <= len + 1 || host->data[len] != ':'
+        || rdy_host_split(host, &name, &port) != RDY_OK || name.len != len)
     {
-        client->port = port;
-
-        p = ngx_pnalloc(r->pool, host.len + 1 + port.len);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        client->host.data = p;
-        p = ngx_cpymem(p, r->headers_in.server.data, host.len);
-        *p++ = ':';
-        p = ngx_cpymem(p, port.data, port.len);
-        client->host.len = p - client->host.data;
-
+        ngx_readiness_client_port(r, client);
         return NGX_OK;
     }
 
-    ngx_readiness_client_port(r, client);
+    client->port = port;
+
+    if (ngx_memcmp(host->data, client->host.data, len) == 0) {
+        client->host = *host;
+        return NGX_OK;
+    }
+
+    if (ngx_strncasecmp(host->data, client->host.data, len) != 0) {
+        ngx_readiness_client_port(r, client);
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, host->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, client->host.data, len);
+    ngx_memcpy(p + len, host->data + len, host->len - len);
+
+    client->host.data = p;
+    client->host.len = host->len;
 
     return NGX_OK;
 }

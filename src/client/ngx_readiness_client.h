@@ -63,9 +63,8 @@ ngx_int_t ngx_readiness_outbound(ngx_http_request_t *r,
 void ngx_readiness_outbound_init(void);
 
 /* request ID and trace context of the request: taken over, or made */
-ngx_int_t ngx_readiness_identify(ngx_http_request_t *r,
-    const ngx_readiness_client_conf_t *conf, ngx_readiness_client_t *client,
-    const ngx_readiness_inbound_t *in);
+ngx_int_t ngx_readiness_identify(const ngx_readiness_client_conf_t *conf,
+    ngx_readiness_client_t *client, const ngx_readiness_inbound_t *in);
 
 
 #endif /* _NGX_READINESS_CLIENT_H_INCLUDED_ */

@@ -49,12 +49,12 @@ static ngx_uint_t ngx_readiness_inbound_forwarding(
     ngx_readiness_inbound_t *in);
 static ngx_int_t ngx_readiness_inbound_keep(ngx_http_request_t *r,
     ngx_readiness_inbound_t *in, ngx_table_elt_t *from, ngx_uint_t n);
-static ngx_int_t ngx_readiness_outbound_client(ngx_http_request_t *r,
-    const ngx_readiness_client_t *client, ngx_list_part_t *part);
+static void ngx_readiness_outbound_client(
+    const ngx_readiness_client_t *client, ngx_list_part_t *part, u_char *p);
 static void ngx_readiness_outbound_push(ngx_list_part_t *part,
     const ngx_readiness_name_t *name, const ngx_str_t *value);
-static ngx_int_t ngx_readiness_outbound_link(ngx_http_request_t *r,
-    const ngx_readiness_inbound_t *in, ngx_list_part_t *part,
+static void ngx_readiness_outbound_link(ngx_http_request_t *r,
+    const ngx_readiness_inbound_t *in, ngx_list_part_t *own,
     ngx_uint_t nalloc);
 
 
@@ -144,12 +144,12 @@ ngx_readiness_inbound_header(const ngx_readiness_client_conf_t *conf,
 
     len = h->key.len;
 
-    if (rdy_names_forwarding(h->key.data, len)) {
+    if (rdy_names_forwarding(h->lowcase_key, len)) {
         return ngx_readiness_inbound_forwarding(conf, h, in);
     }
 
     if (len == conf->id_lowcase.len && conf->id != NGX_READINESS_ID_OFF
-        && rdy_names_equal(h->key.data, len, conf->id_lowcase.data, len))
+        && rdy_names_equal(h->lowcase_key, len, conf->id_lowcase.data, len))
     {
         if (ngx_memcmp(h->lowcase_key, conf->id_lowcase.data, len) == 0) {
             in->id = h->value;
@@ -161,7 +161,7 @@ ngx_readiness_inbound_header(const ngx_readiness_client_conf_t *conf,
 
     if (conf->header == NGX_READINESS_HDR_SINGLE
         && len == conf->header_lowcase.len
-        && rdy_names_equal(h->key.data, len, conf->header_lowcase.data, len))
+        && rdy_names_equal(h->lowcase_key, len, conf->header_lowcase.data, len))
     {
         return ngx_readiness_inbound_forwarding(conf, h, in);
     }
@@ -280,9 +280,11 @@ ngx_readiness_outbound(ngx_http_request_t *r,
     const ngx_readiness_client_conf_t *conf,
     const ngx_readiness_client_t *client, const ngx_readiness_inbound_t *in)
 {
+    size_t                size;
+    u_char               *p;
     ngx_str_t             value;
     ngx_uint_t            i, nalloc;
-    ngx_list_part_t       part;
+    ngx_list_part_t      *part;
     ngx_readiness_name_t  id;
 
     if (!conf->rewrite && client->request_id.len == 0 && !client->traced
@@ -291,21 +293,26 @@ ngx_readiness_outbound(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    /* six of forwarding, the ID, traceparent, and room for later ones */
-    nalloc = 12 + ngx_min(in->nstates, RDY_FORWARDED_MAX_HOPS);
+    /* six of forwarding, the ID, traceparent, and room for a few more */
 
-    part.elts = ngx_palloc(r->pool, nalloc * sizeof(ngx_table_elt_t));
-    if (part.elts == NULL) {
+    nalloc = 10 + ngx_min(in->nstates, RDY_FORWARDED_MAX_HOPS);
+
+    size = sizeof(ngx_list_part_t) + nalloc * sizeof(ngx_table_elt_t);
+
+    part = ngx_palloc(r->pool,
+                      size + RDY_FORWARDED_WRITE_LEN(client->host.len));
+    if (part == NULL) {
         return NGX_ERROR;
     }
 
-    part.nelts = 0;
-    part.next = NULL;
+    p = (u_char *) part;
 
-    if (conf->rewrite
-        && ngx_readiness_outbound_client(r, client, &part) != NGX_OK)
-    {
-        return NGX_ERROR;
+    part->elts = p + sizeof(ngx_list_part_t);
+    part->nelts = 0;
+    part->next = NULL;
+
+    if (conf->rewrite) {
+        ngx_readiness_outbound_client(client, part, p + size);
     }
 
     if (client->request_id.len) {
@@ -313,27 +320,25 @@ ngx_readiness_outbound(ngx_http_request_t *r,
         id.lowcase = conf->id_lowcase;
         id.hash = conf->id_hash;
 
-        ngx_readiness_outbound_push(&part, &id, &client->request_id);
+        ngx_readiness_outbound_push(part, &id, &client->request_id);
     }
 
     if (client->traced) {
         value.data = (u_char *) client->trace.text;
         value.len = RDY_TRACE_LEN;
 
-        ngx_readiness_outbound_push(&part,
+        ngx_readiness_outbound_push(part,
                                  &ngx_readiness_out[NGX_READINESS_OUT_PARENT],
                                  &value);
 
         for (i = 0; client->stated && i < in->nstates; i++) {
-            ngx_readiness_outbound_push(&part,
+            ngx_readiness_outbound_push(part,
                                   &ngx_readiness_out[NGX_READINESS_OUT_STATE],
                                   &in->states[i]);
         }
     }
 
-    if (ngx_readiness_outbound_link(r, in, &part, nalloc) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_readiness_outbound_link(r, in, part, nalloc);
 
     if (conf->rewrite) {
         ngx_readiness_clear_xff(r);
@@ -344,12 +349,13 @@ ngx_readiness_outbound(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_readiness_outbound_client(ngx_http_request_t *r,
-    const ngx_readiness_client_t *client, ngx_list_part_t *part)
+/* p: room for the value of Forwarded */
+
+static void
+ngx_readiness_outbound_client(const ngx_readiness_client_t *client,
+    ngx_list_part_t *part, u_char *p)
 {
-    u_char     *p;
-    ngx_str_t   proto, value;
+    ngx_str_t  proto, value;
 
     const ngx_readiness_name_t  *out = ngx_readiness_out;
 
@@ -377,11 +383,6 @@ ngx_readiness_outbound_client(ngx_http_request_t *r,
     ngx_readiness_outbound_push(part, &out[NGX_READINESS_OUT_PORT],
                                 &client->port);
 
-    p = ngx_pnalloc(r->pool, RDY_FORWARDED_WRITE_LEN(client->host.len));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
     value.data = p;
     value.len = rdy_forwarded_write(p, &client->text, client->addr.family == 6,
                                     &proto, &client->host,
@@ -389,8 +390,6 @@ ngx_readiness_outbound_client(ngx_http_request_t *r,
 
     ngx_readiness_outbound_push(part, &out[NGX_READINESS_OUT_FORWARDED],
                                 &value);
-
-    return NGX_OK;
 }
 
 
@@ -415,13 +414,13 @@ ngx_readiness_outbound_push(ngx_list_part_t *part,
  * it is empty the last run counts as full, so that a push makes a new part.
  */
 
-static ngx_int_t
+static void
 ngx_readiness_outbound_link(ngx_http_request_t *r,
-    const ngx_readiness_inbound_t *in, ngx_list_part_t *part,
+    const ngx_readiness_inbound_t *in, ngx_list_part_t *own,
     ngx_uint_t nalloc)
 {
     ngx_list_t       *list;
-    ngx_list_part_t  *own, *last;
+    ngx_list_part_t  *last;
 
     list = &r->headers_in.headers;
 
@@ -434,31 +433,22 @@ ngx_readiness_outbound_link(ngx_http_request_t *r,
     }
 
     if (in->last == NULL) {
-        list->part = *part;
+        list->part = *own;
         list->last = &list->part;
         list->nalloc = nalloc;
-        return NGX_OK;
+        return;
     }
 
     list->part = in->kept;
     last = (in->last == &in->kept) ? &list->part : in->last;
 
-    if (part->nelts == 0) {
+    if (own->nelts == 0) {
         list->last = last;
         list->nalloc = last->nelts;
-        return NGX_OK;
+        return;
     }
-
-    own = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
-    if (own == NULL) {
-        return NGX_ERROR;
-    }
-
-    *own = *part;
 
     last->next = own;
     list->last = own;
     list->nalloc = nalloc;
-
-    return NGX_OK;
 }

@@ -15,8 +15,8 @@
 #include <openssl/rand.h>
 
 
-static ngx_int_t ngx_readiness_make_id(ngx_http_request_t *r,
-    const ngx_readiness_client_conf_t *conf, ngx_str_t *id);
+static ngx_int_t ngx_readiness_make_id(
+    const ngx_readiness_client_conf_t *conf, ngx_readiness_client_t *client);
 static ngx_int_t ngx_readiness_trace(const ngx_readiness_client_conf_t *conf,
     ngx_readiness_client_t *client, const ngx_readiness_inbound_t *in);
 
@@ -70,9 +70,8 @@ ngx_readiness_random(u_char *buf, size_t len)
 
 
 ngx_int_t
-ngx_readiness_identify(ngx_http_request_t *r,
-    const ngx_readiness_client_conf_t *conf, ngx_readiness_client_t *client,
-    const ngx_readiness_inbound_t *in)
+ngx_readiness_identify(const ngx_readiness_client_conf_t *conf,
+    ngx_readiness_client_t *client, const ngx_readiness_inbound_t *in)
 {
     if (conf->trace != NGX_READINESS_TRACE_OFF
         && ngx_readiness_trace(conf, client, in) != NGX_OK)
@@ -94,25 +93,24 @@ ngx_readiness_identify(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_readiness_make_id(r, conf, &client->request_id);
+    return ngx_readiness_make_id(conf, client);
 }
 
 
 static ngx_int_t
-ngx_readiness_make_id(ngx_http_request_t *r,
-    const ngx_readiness_client_conf_t *conf, ngx_str_t *id)
+ngx_readiness_make_id(const ngx_readiness_client_conf_t *conf,
+    ngx_readiness_client_t *client)
 {
     u_char       rnd[16];
+    ngx_str_t   *id;
     ngx_time_t  *tp;
 
-    id->data = ngx_pnalloc(r->pool, RDY_ID_UUID_LEN);
-
-    if (id->data == NULL
-        || ngx_readiness_random(rnd, sizeof(rnd)) != NGX_OK)
-    {
+    if (ngx_readiness_random(rnd, sizeof(rnd)) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    id = &client->request_id;
+    id->data = client->id_buf;
     id->len = RDY_ID_UUID_LEN;
 
     switch (conf->id) {

@@ -627,22 +627,28 @@ rdy_forwarded_quote(u_char *p, const rdy_str_t *host)
 {
     u_char       c;
     size_t       i;
-    rdy_uint_t   token;
+    rdy_uint_t   token, plain;
 
     if (host->len == 0) {
         return p;
     }
 
     token = 1;
+    plain = 1;
 
     for (i = 0; i < host->len; i++) {
         c = host->data[i];
+
+        if (rdy_forwarded_is_tchar(c)) {
+            continue;
+        }
 
         if (c < 0x20 || c == 0x7f) {
             return p;
         }
 
-        token = token && rdy_forwarded_is_tchar(c);
+        token = 0;
+        plain = plain && c != '"' && c != '\\';
     }
 
     p = rdy_forwarded_copy(p, ";host=", 6);
@@ -652,6 +658,13 @@ rdy_forwarded_quote(u_char *p, const rdy_str_t *host)
     }
 
     *p++ = '"';
+
+    if (plain) {
+        p = rdy_forwarded_copy(p, host->data, host->len);
+        *p++ = '"';
+
+        return p;
+    }
 
     for (i = 0; i < host->len; i++) {
         c = host->data[i];

@@ -113,9 +113,13 @@ rdy_names_equal(const u_char *a, size_t alen, const u_char *b, size_t blen)
         return 0;
     }
 
+    if (memcmp(a, b, alen) == 0) {
+        return 1;
+    }
+
     for (i = 0; i < alen; i++) {
 
-        if (rdy_names_fold(a[i]) != rdy_names_fold(b[i])) {
+        if (a[i] != b[i] && rdy_names_fold(a[i]) != rdy_names_fold(b[i])) {
             return 0;
         }
     }

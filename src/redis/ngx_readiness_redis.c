@@ -188,9 +188,7 @@ ngx_readiness_redis_gone(void *data)
 
     ngx_readiness_redis_close(peer);
 
-    if (peer->retry.timer_set) {
-        ngx_del_timer(&peer->retry);
-    }
+    ngx_readiness_redis_cancel(&peer->retry);
 
     if (peer->buffer) {
         ngx_free(peer->buffer);

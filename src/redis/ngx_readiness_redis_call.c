@@ -279,8 +279,8 @@ ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
 {
     peer->nwaiting--;
 
-    if (peer->nwaiting == 0 && peer->deadline.timer_set) {
-        ngx_del_timer(&peer->deadline);
+    if (peer->nwaiting == 0) {
+        ngx_readiness_redis_cancel(&peer->deadline);
     }
 
     switch (rc) {

@@ -192,15 +192,15 @@ ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
     ngx_readiness_redis_t  *redis;
 
     redis = peer->redis;
+    level = peer->down ? NGX_LOG_INFO : NGX_LOG_ERR;
     addr = peer->naddrs ? &peer->addrs[peer->addr % peer->naddrs] : NULL;
 
     ngx_str_null(&none);
 
-    level = peer->down ? NGX_LOG_INFO : NGX_LOG_ERR;
-
-    ngx_log_error(level, ngx_cycle->log, err, "readiness_redis \"%V\" at %V: %s%s%V, "
-                  "%ui calls were waiting",
-                  &redis->name, addr ? &addr->name : &redis->server, what,
+    ngx_log_error(level, ngx_cycle->log, err,
+                  "readiness_redis \"%V\" at %V: %s%s%V, %ui calls were "
+                  "waiting", &redis->name,
+                  addr ? &addr->name : &redis->server, what,
                   text ? ": " : "", text ? text : &none, peer->nwaiting);
 
     peer->down = 1;
@@ -319,4 +319,13 @@ ngx_readiness_redis_schedule(ngx_readiness_redis_peer_t *peer)
 
     ngx_readiness_redis_cancel(&peer->retry);
     ngx_add_timer(&peer->retry, delay);
+}
+
+
+void
+ngx_readiness_redis_cancel(ngx_event_t *ev)
+{
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
 }

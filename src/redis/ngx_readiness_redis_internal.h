@@ -180,12 +180,6 @@ struct ngx_readiness_redis_peer_s {
 };
 
 
-#define ngx_readiness_redis_cancel(ev)                                        \
-    if ((ev)->timer_set) {                                                    \
-        ngx_del_timer(ev);                                                    \
-    }
-
-
 /* calls: ngx_readiness_redis_call.c */
 
 /* queues a call; NGX_OK, or NGX_ERROR: no memory, or too much is unsent */
@@ -260,6 +254,9 @@ void ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
  * each of which may make a new call from within its handler.
  */
 void ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer);
+
+/* stops a timer, set or not */
+void ngx_readiness_redis_cancel(ngx_event_t *ev);
 
 void ngx_readiness_redis_read_handler(ngx_event_t *ev);
 void ngx_readiness_redis_write_handler(ngx_event_t *ev);

@@ -21,6 +21,9 @@
 #define NGX_READINESS_REDIS_MAX_UNREAD                                        \
     (NGX_READINESS_REDIS_MAX_REPLY + RDY_RESP_HEAD_LEN + 2)
 
+/* of the length of NGX_READINESS_REDIS_MAX_REPLY */
+#define NGX_READINESS_REDIS_MAX_DIGITS  5
+
 
 static void *ngx_readiness_redis_string(const redisReadTask *task, char *str,
     size_t len);
@@ -34,6 +37,7 @@ static void *ngx_readiness_redis_double(const redisReadTask *task,
     double value, char *str, size_t len);
 static void *ngx_readiness_redis_bool(const redisReadTask *task, int value);
 #endif
+static ngx_uint_t ngx_readiness_redis_endless(redisReader *reader);
 static ngx_int_t ngx_readiness_redis_reply(ngx_readiness_redis_peer_t *peer);
 static ngx_uint_t ngx_readiness_redis_expected(
     ngx_readiness_redis_peer_t *peer, ngx_readiness_redis_entry_t *e);
@@ -209,7 +213,9 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
 
     unread = reader->len - reader->pos;
 
-    if (unread > NGX_READINESS_REDIS_MAX_UNREAD) {
+    if (unread > NGX_READINESS_REDIS_MAX_UNREAD
+        || ngx_readiness_redis_endless(reader))
+    {
         return ngx_readiness_redis_protocol(peer, "sent a reply that is too "
                                             "long", NULL);
     }
@@ -220,6 +226,27 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * The reader waits for as many bytes as a bulk string says it has.  What is
+ * unread begins behind the type, and nothing else that we may be sent begins
+ * with a digit.
+ */
+
+static ngx_uint_t
+ngx_readiness_redis_endless(redisReader *reader)
+{
+    size_t  i;
+
+    for (i = reader->pos; i < reader->len; i++) {
+        if (reader->buf[i] < '0' || reader->buf[i] > '9') {
+            break;
+        }
+    }
+
+    return i - reader->pos > NGX_READINESS_REDIS_MAX_DIGITS;
 }
 
 

@@ -42,6 +42,8 @@ static ngx_int_t ngx_readiness_copy(ngx_http_request_t *r,
     const ngx_readiness_name_t *name, ngx_table_elt_t *header);
 static ngx_int_t ngx_readiness_set_cookie(ngx_http_request_t *r,
     const ngx_readiness_headers_t *h, ngx_table_elt_t *header);
+static ngx_uint_t ngx_readiness_cookie_rule(const ngx_readiness_headers_t *h,
+    ngx_str_t *name);
 static ngx_int_t ngx_readiness_forget(ngx_http_request_t *r,
     ngx_uint_t gone);
 static ngx_int_t ngx_readiness_push(ngx_http_request_t *r,
@@ -266,36 +268,18 @@ static ngx_int_t
 ngx_readiness_set_cookie(ngx_http_request_t *r,
     const ngx_readiness_headers_t *h, ngx_table_elt_t *header)
 {
-    u_char                             *p;
-    ngx_uint_t                          i, flags;
-    rdy_cookie_t                        cookie;
-    const ngx_readiness_cookie_rule_t  *rule;
+    u_char        *p;
+    ngx_uint_t     flags;
+    rdy_cookie_t   cookie;
 
-    rdy_cookie_scan(&header->value, &cookie);
-
-    for (i = 0; i < h->ncookies; i++) {
-        rule = &h->cookies[i];
-
-        if (rule->regex) {
-            if (ngx_regex_exec(rule->regex, &cookie.name, NULL, 0) >= 0) {
-                break;
-            }
-
-        } else if (rule->name.len == 0
-                   || (rule->name.len == cookie.name.len
-                       && ngx_memcmp(rule->name.data, cookie.name.data,
-                                     cookie.name.len) == 0))
-        {
-            break;
-        }
-    }
-
-    if (i == h->ncookies || header->value.len == 0) {
+    if (header->value.len == 0) {
         return NGX_OK;
     }
 
-    flags = rdy_cookie_missing(&cookie, rule->flags);
+    rdy_cookie_scan(&header->value, &cookie);
 
+    flags = rdy_cookie_missing(&cookie,
+                               ngx_readiness_cookie_rule(h, &cookie.name));
     if (flags == 0) {
         return NGX_OK;
     }
@@ -309,6 +293,35 @@ ngx_readiness_set_cookie(ngx_http_request_t *r,
     header->value.data = p;
 
     return NGX_OK;
+}
+
+
+/* the flags that a cookie of this name is to have */
+
+static ngx_uint_t
+ngx_readiness_cookie_rule(const ngx_readiness_headers_t *h, ngx_str_t *name)
+{
+    ngx_uint_t                          i;
+    const ngx_readiness_cookie_rule_t  *rule;
+
+    for (i = 0; i < h->ncookies; i++) {
+        rule = &h->cookies[i];
+
+        if (rule->regex) {
+            if (ngx_regex_exec(rule->regex, name, NULL, 0) >= 0) {
+                return rule->flags;
+            }
+
+        } else if (rule->name.len == 0
+                   || (rule->name.len == name->len
+                       && ngx_memcmp(rule->name.data, name->data, name->len)
+                          == 0))
+        {
+            return rule->flags;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -31,7 +31,7 @@ static ngx_int_t ngx_readiness_row_reset_time(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx, const ngx_readiness_row_t *row,
     ngx_str_t *value);
 static ngx_uint_t ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx,
-    rdy_field_t *field);
+    rdy_field_t *field, size_t *len);
 static ngx_int_t ngx_readiness_row_number(ngx_http_request_t *r,
     uint64_t number, ngx_str_t *value);
 
@@ -130,10 +130,9 @@ ngx_readiness_row_policies(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     ngx_uint_t   n;
     rdy_field_t  field[NGX_READINESS_MAX_LIMITS];
 
-    n = ngx_readiness_row_fields(ctx, field);
-    value->len = rdy_field_policy_len(field, n);
+    n = ngx_readiness_row_fields(ctx, field, &value->len);
 
-    if (value->len == 0) {
+    if (n == 0) {
         return NGX_OK;
     }
 
@@ -142,7 +141,7 @@ ngx_readiness_row_policies(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    (void) rdy_field_policy(value->data, field, n);
+    value->len = rdy_field_policy(value->data, field, n) - value->data;
 
     return NGX_OK;
 }
@@ -155,10 +154,9 @@ ngx_readiness_row_limits(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     ngx_uint_t   n;
     rdy_field_t  field[NGX_READINESS_MAX_LIMITS];
 
-    n = ngx_readiness_row_fields(ctx, field);
-    value->len = rdy_field_limit_len(field, n);
+    n = ngx_readiness_row_fields(ctx, field, &value->len);
 
-    if (value->len == 0) {
+    if (n == 0) {
         return NGX_OK;
     }
 
@@ -167,7 +165,7 @@ ngx_readiness_row_limits(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    (void) rdy_field_limit(value->data, field, n);
+    value->len = rdy_field_limit(value->data, field, n) - value->data;
 
     return NGX_OK;
 }
@@ -245,15 +243,21 @@ ngx_readiness_row_reset_time(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
 }
 
 
-/* the decided limits as members of the fields; those on trial are not told */
+/*
+ * The decided limits as members of the fields; those on trial are not told.
+ * Returns how many there are; len is no less than what either field needs: to
+ * measure it would cost as much as to write it.
+ */
 
 static ngx_uint_t
-ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx, rdy_field_t *field)
+ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx, rdy_field_t *field,
+    size_t *len)
 {
     ngx_uint_t                    i, n;
     const ngx_readiness_state_t  *state;
 
     n = 0;
+    *len = 0;
 
     for (i = 0; i < ctx->nlimits && n < NGX_READINESS_MAX_LIMITS; i++) {
         state = &ctx->limits[i];
@@ -274,6 +278,8 @@ ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx, rdy_field_t *field)
             field[n].seconds = rdy_rate_seconds(state->view.next);
         }
 
+        *len += sizeof("\"\";x=;x=, ") - 1 + field[n].name.len
+                + 2 * RDY_FIELD_NUMBER_LEN;
         n++;
     }
 

@@ -29,24 +29,23 @@ rdy_media_document(const rdy_str_t *type)
         p++;
     }
 
-    for (len = 0; p + len < end; len++) {
-        if (p[len] == ';' || p[len] == ',' || p[len] == ' ' || p[len] == '\t') {
-            break;
-        }
-    }
+    len = end - p;
 
     for (i = 0; i < 3; i++) {
         d = &rdy_media_documents[i];
 
-        if (d->len != len) {
+        if (len < d->len) {
             continue;
         }
 
-        for (k = 0; k < len && rdy_lower(p[k]) == d->data[k]; k++) {
+        for (k = 0; k < d->len && rdy_lower(p[k]) == d->data[k]; k++) {
             /* void */
         }
 
-        return k == len;
+        if (k == d->len) {
+            return k == len || p[k] == ';' || p[k] == ','
+                   || p[k] == ' ' || p[k] == '\t';
+        }
     }
 
     return 0;
