@@ -248,10 +248,6 @@ rdy_cells_get(rdy_cells_t *t, rdy_uint_t rate, const uint64_t hash[2],
 void
 rdy_cells_drop(rdy_cells_t *t, rdy_cell_t *cell)
 {
-    if (t->busy) {
-        rdy_cells_rebuild(t);
-    }
-
     if (cell->rate == 0) {
         return;
     }
@@ -668,10 +664,6 @@ rdy_cells_pull(rdy_cells_t *t, rdy_cell_t *cell)
     uint32_t           i, *newer, *older;
     rdy_cell_t        *next;
     rdy_cells_rate_t  *rate;
-
-    if (cell->rate - 1 >= RDY_CELLS_RATES) {
-        return RDY_ERROR;
-    }
 
     i = rdy_cells_index(t, cell);
     rate = &t->rates[cell->rate - 1];

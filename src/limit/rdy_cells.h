@@ -139,7 +139,7 @@ rdy_cell_t *rdy_cells_get(rdy_cells_t *t, rdy_uint_t rate,
     const uint64_t hash[2], uint64_t now, rdy_uint_t *evicted);
 
 
-/* forgets the bucket; the cell is free afterwards */
+/* forgets the bucket of a cell just found; the cell is free afterwards */
 
 void rdy_cells_drop(rdy_cells_t *t, rdy_cell_t *cell);
 

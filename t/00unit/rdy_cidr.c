@@ -69,6 +69,18 @@ A20_cidr_is_read(void **state)
 
 
 static void
+text_that_is_not_there_is_an_error(void **state)
+{
+    rdy_str_t   s;
+    rdy_cidr_t  cidr;
+
+    s.len = 0;
+    s.data = NULL;
+    assert_int_equal(rdy_cidr_parse(&s, &cidr), RDY_ERROR);
+}
+
+
+static void
 bare_address_is_a_network_of_one(void **state)
 {
     assert_string_equal(parsed("1.2.3.4"), "1.2.3.4/32");
@@ -112,6 +124,8 @@ A20_malformed_cidr_is_an_error(void **state)
     assert_string_equal(parsed("10.0.0.0/-1"), "error");
     assert_string_equal(parsed("10.0.0.0/+8"), "error");
     assert_string_equal(parsed("10.0.0.0/8 "), "error");
+    assert_string_equal(parsed("10.0.0.0/1:"), "error");
+    assert_string_equal(parsed("10.0.0.0/1/"), "error");
     assert_string_equal(parsed("10.0.0.0/8/8"), "error");
     assert_string_equal(parsed("10.0.0.0/4294967304"), "error");
     assert_string_equal(parsed("10.0.0.0/255.0.0.0"), "error");
@@ -171,6 +185,8 @@ A20_set_holds_both_ends_and_not_beyond(void **state)
     assert_false(in_set("2001:db8::/33", "2001:db8:8000::"));
     assert_true(in_set("::/65", "::7fff:ffff:ffff:ffff"));
     assert_false(in_set("::/65", "::8000:0:0:0"));
+    assert_false(in_set("10.0.0.1 10.0.0.3", "10.0.0.2"));
+    assert_false(in_set("::1 ::3", "::2"));
     assert_true(in_set("::1", "::1"));
     assert_false(in_set("::1", "::2"));
     assert_false(in_set("::1", "::"));
@@ -521,6 +537,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(A20_cidr_is_read),
+        cmocka_unit_test(text_that_is_not_there_is_an_error),
         cmocka_unit_test(bare_address_is_a_network_of_one),
         cmocka_unit_test(A20_host_bits_are_cleared_and_told),
         cmocka_unit_test(A07_mapped_cidr_is_v4),

@@ -346,6 +346,9 @@ C10_cost_0_always_fits_and_charges_nothing(void **state)
 
     assert_int_equal(rdy_rate_fits(&rate, &b, 0), 1);
 
+    rate.burst = 5;
+    assert_int_equal(rdy_rate_fits(&rate, &b, 0), 1);
+
     rdy_rate_charge(&b, 0);
     assert_int_equal(b.spent, 10 * RDY_RATE_UNIT);
     assert_int_equal(b.at, 5);
@@ -514,6 +517,8 @@ C12_times_are_rounded_up_and_come_true(void **state)
 static void
 no_time_is_longer_than_forever(void **state)
 {
+    int              i;
+    wide_t           full;
     rdy_rate_t       rate = { 1, 366 * DAY, 1000000000 };
     rdy_bucket_t     b = { 1000000000000000, 0 };
     rdy_rate_view_t  view;
@@ -522,6 +527,24 @@ no_time_is_longer_than_forever(void **state)
     assert_int_equal(view.full, RDY_RATE_FOREVER);
     assert_int_equal(view.retry, RDY_RATE_FOREVER);
     assert_int_equal(rdy_rate_window(&rate), 999999999999999);
+
+    for (i = 0; i < 100000; i++) {
+        rate = any_rate();
+        b.spent = any(9000000000000001);
+        full = ((wide_t) b.spent * rate.period + rate.count - 1) / rate.count;
+
+        rdy_rate_view(&rate, &b, 1, &view);
+        assert_int_equal(view.full, full < RDY_RATE_FOREVER
+                                    ? (uint64_t) full : RDY_RATE_FOREVER);
+    }
+
+    /* the last whole period is within it, the rest is not */
+
+    rate.count = 10;
+    rate.period = 7;
+    b.spent = 5714285714285716;
+    rdy_rate_view(&rate, &b, 1, &view);
+    assert_int_equal(view.full, RDY_RATE_FOREVER);
 }
 
 
