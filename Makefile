@@ -27,7 +27,8 @@ CONF_FLAGS := $(shell bash -c '. $(NGINX_SRC)/conf_flags \
                 && echo "$${NGX_CONF_FLAGS[@]}"' 2>/dev/null \
                 || echo --with-compat)
 
-.PHONY: all help install test unit replay e2e fuzz static bench demo clean
+.PHONY: all help install test unit replay e2e fuzz static static-test asan \
+        bench demo clean
 
 all: $(MODULE)
 
@@ -39,6 +40,7 @@ help:
 	@echo "make unit       the pure leaves, under ASan and UBSan"
 	@echo "make e2e        end to end, real nginx and Redis"
 	@echo "make static     nginx with the module inside (STATIC_SRC=DIR)"
+	@echo "make asan       all end-to-end tests on such an nginx, sanitized"
 	@echo "make bench      speed, beside bare and stock nginx"
 	@echo "make fuzz       each fuzzer for FUZZ_TIME seconds (default 60)"
 
@@ -109,6 +111,59 @@ fuzz:
 	    && $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_TIME) \
 	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$$f.corpus \
 	        t/fuzz/corpus/$$f || exit 1; done
+
+# --- the whole ---------------------------------------------------------------
+
+TESTS ?= $(sort $(wildcard t/*.t))
+JOBS  ?= 2
+
+test: $(MODULE) unit replay e2e static-test
+
+e2e: $(MODULE)
+	prove -It/lib -j$(JOBS) $(TESTS)
+
+# nginx's own source with the module inside: another order of the filters, and
+# with SAN=1 every part of both under ASan and UBSan
+
+,           := ,
+SAN         ?=
+STATIC      := $(ABS)/$(BUILD)/static$(if $(SAN),-san)
+STATIC_CC   := -g $(WARN) $(if $(SAN),-O1 -DNGX_DEBUG_PALLOC=1 \
+               -fsanitize=address$(,)undefined -fno-omit-frame-pointer,-O2)
+STATIC_LD   := $(if $(SAN),-fsanitize=address$(,)undefined)
+STATIC_TESTS ?= $(wildcard t/02*.t t/30*.t t/50*.t)
+static: $(STATIC)/nginx
+
+$(STATIC)/nginx: $(SOURCES) Makefile
+	@mkdir -p $(STATIC)
+	@src=$$(t/source $(ABS)/$(BUILD)/source) && cd "$$src" \
+	&& ./configure --prefix=$(STATIC) --builddir=$(STATIC)/objs \
+	    --with-debug --with-threads --with-http_ssl_module \
+	    --with-http_v2_module --with-http_realip_module \
+	    --with-http_auth_request_module --with-http_addition_module \
+	    --with-http_slice_module --with-http_sub_module \
+	    --with-http_stub_status_module --with-http_dav_module \
+	    --with-cc="$(CC)" --with-cc-opt="$(STATIC_CC)" \
+	    --with-ld-opt="$(STATIC_LD)" --add-module=$(ABS) \
+	    > $(STATIC)/configure.log 2>&1 \
+	    || { tail -20 $(STATIC)/configure.log; exit 1; }; \
+	$(MAKE) --no-print-directory -f $(STATIC)/objs/Makefile -j2 binary \
+	    > $(STATIC)/make.log 2>&1 || { grep -E 'error:|undefined' -A4 \
+	    $(STATIC)/make.log; exit 1; }
+	cp $(STATIC)/objs/nginx $@
+
+static-test: $(STATIC)/nginx
+	READINESS_MODULE= READINESS_NGINX=$(STATIC)/nginx \
+	    prove -It/lib -j$(JOBS) $(STATIC_TESTS)
+
+asan:
+	$(MAKE) static-test SAN=1 STATIC_TESTS="$(TESTS)"
+
+bench: $(MODULE)
+	t/bench/bench.pl
+
+demo:
+	sh t/demo
 
 clean:
 	rm -rf $(BUILD)

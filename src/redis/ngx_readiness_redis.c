@@ -23,7 +23,7 @@ static ngx_readiness_redis_peer_t *ngx_readiness_redis_peer(
     ngx_readiness_redis_t *redis, ngx_cycle_t *cycle);
 static void ngx_readiness_redis_event(ngx_readiness_redis_peer_t *peer,
     ngx_event_t *ev, ngx_event_handler_pt handler);
-static void ngx_readiness_redis_gone(void *data);
+static void ngx_readiness_redis_gone(ngx_readiness_redis_peer_t *peer);
 static ngx_uint_t ngx_readiness_redis_usable(
     ngx_readiness_redis_peer_t *peer);
 static void ngx_readiness_redis_know(ngx_readiness_redis_peer_t *peer,
@@ -97,7 +97,6 @@ ngx_readiness_redis_exit_process(ngx_cycle_t *cycle)
 static ngx_readiness_redis_peer_t *
 ngx_readiness_redis_peer(ngx_readiness_redis_t *redis, ngx_cycle_t *cycle)
 {
-    ngx_pool_cleanup_t          *cln;
     ngx_readiness_redis_peer_t  *peer;
 
     /*
@@ -105,16 +104,9 @@ ngx_readiness_redis_peer(ngx_readiness_redis_t *redis, ngx_cycle_t *cycle)
      */
 
     peer = ngx_pcalloc(cycle->pool, sizeof(ngx_readiness_redis_peer_t));
-    cln = ngx_pool_cleanup_add(cycle->pool, 0);
-
-    if (peer == NULL || cln == NULL) {
+    if (peer == NULL) {
         return NULL;
     }
-
-    /* without a master process a reload keeps the process, but not the pool */
-
-    cln->handler = ngx_readiness_redis_gone;
-    cln->data = peer;
 
     peer->redis = redis;
     peer->ident = (ngx_socket_t) -1;
@@ -176,14 +168,8 @@ ngx_readiness_redis_event(ngx_readiness_redis_peer_t *peer, ngx_event_t *ev,
 
 
 static void
-ngx_readiness_redis_gone(void *data)
+ngx_readiness_redis_gone(ngx_readiness_redis_peer_t *peer)
 {
-    ngx_readiness_redis_peer_t *peer = data;
-
-    if (peer->state == NGX_READINESS_REDIS_GONE) {
-        return;
-    }
-
     peer->state = NGX_READINESS_REDIS_GONE;
 
     ngx_readiness_redis_close(peer);
@@ -206,19 +192,8 @@ ngx_readiness_redis_eval(ngx_readiness_redis_t *redis,
     ngx_readiness_redis_peer_t  *peer;
 
     peer = redis->peer;
-
     if (peer == NULL) {
-
-        /* a reload without a master process calls no init_process */
-
-        if (ngx_process != NGX_PROCESS_SINGLE) {
-            return NGX_DECLINED;
-        }
-
-        peer = ngx_readiness_redis_peer(redis, (ngx_cycle_t *) ngx_cycle);
-        if (peer == NULL) {
-            return NGX_DECLINED;
-        }
+        return NGX_DECLINED;
     }
 
     peer->ncalls++;
@@ -439,7 +414,7 @@ ngx_readiness_redis_watch(ngx_readiness_redis_peer_t *peer)
         return;
     }
 
-    ngx_readiness_redis_break(peer, "no replies any more");
+    ngx_readiness_redis_break(peer, "owes replies for too long");
 }
 
 

@@ -333,8 +333,8 @@ ngx_readiness_redis_prelude(ngx_readiness_redis_peer_t *peer)
     if (redis->password) {
         password = redis->password->data;
 
-        n = 0;
-        ngx_str_set(&args[n++], "AUTH");
+        ngx_str_set(&args[0], "AUTH");
+        n = 1;
 
         if (redis->user.len) {
             args[n++] = redis->user;
@@ -405,7 +405,11 @@ ngx_readiness_redis_guard_handler(ngx_event_t *ev)
 {
     ngx_readiness_redis_peer_t *peer = ev->data;
 
-    if (peer->state == NGX_READINESS_REDIS_RESOLVING) {
+    const char  *what;
+
+    switch (peer->state) {
+
+    case NGX_READINESS_REDIS_RESOLVING:
 
         ngx_resolve_name_done(peer->resolving);
         peer->resolving = NULL;
@@ -414,9 +418,20 @@ ngx_readiness_redis_guard_handler(ngx_event_t *ev)
             (void) ngx_readiness_redis_open(peer);
             return;
         }
+
+        what = "the resolver gave no answer";
+        break;
+
+    case NGX_READINESS_REDIS_CONNECTING:
+        what = "connect() failed";
+        break;
+
+    default: /* NGX_READINESS_REDIS_PRELUDE */
+        what = "no replies after connect()";
+        break;
     }
 
-    ngx_readiness_redis_fail(peer, NGX_ETIMEDOUT, "no connection", NULL);
+    ngx_readiness_redis_fail(peer, NGX_ETIMEDOUT, what, NULL);
 }
 
 
