@@ -129,7 +129,9 @@ e2e: $(MODULE)
 SAN         ?=
 STATIC      := $(ABS)/$(BUILD)/static$(if $(SAN),-san)
 STATIC_CC   := -g $(WARN) $(if $(SAN),-O1 -DNGX_DEBUG_PALLOC=1 \
-               -fsanitize=address$(,)undefined -fno-omit-frame-pointer,-O2)
+               -fsanitize=address$(,)undefined \
+               -fno-sanitize=nonnull-attribute$(,)pointer-overflow \
+               -fno-omit-frame-pointer,-O2)
 STATIC_LD   := $(if $(SAN),-fsanitize=address$(,)undefined)
 STATIC_TESTS ?= $(wildcard t/02*.t t/30*.t t/50*.t)
 static: $(STATIC)/nginx
