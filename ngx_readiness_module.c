@@ -37,7 +37,7 @@ static ngx_command_t  ngx_readiness_commands[] = {
                        NGX_CONF_BLOCK|NGX_CONF_TAKE1,
                        ngx_readiness_policy),
     ngx_readiness_local("readiness_apply",
-                        NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+                        NGX_READINESS_SLP|NGX_CONF_TAKE1,
                         ngx_readiness_apply),
     ngx_readiness_local("readiness_route",
                         NGX_READINESS_SLP|NGX_CONF_TAKE1,
@@ -45,6 +45,11 @@ static ngx_command_t  ngx_readiness_commands[] = {
     ngx_readiness_main("readiness_zone",
                        NGX_CONF_TAKE1,
                        ngx_readiness_zone),
+
+    /* nginx's own is for its own blocks */
+    ngx_readiness_local("include",
+                        NGX_READINESS_POLICY_CONF|NGX_CONF_TAKE1,
+                        ngx_conf_include),
 
     /* client */
 

@@ -87,6 +87,16 @@ typedef struct {
 } ngx_readiness_expr_t;
 
 
+/* where one with variables stands */
+
+typedef struct {
+    ngx_str_t                    text;
+    ngx_str_t                    directive;
+    u_char                      *file;
+    ngx_uint_t                   line;
+} ngx_readiness_expr_place_t;
+
+
 /* switch */
 
 #define NGX_READINESS_OFF            0
@@ -211,6 +221,8 @@ typedef struct {
 #define NGX_READINESS_PROBLEM_ON       1
 #define NGX_READINESS_PROBLEM_TERSE    2
 
+#define NGX_READINESS_MAX_NAME         64    /* bytes of a header's name + 1 */
+
 
 /* a list that takes "off": what outer layers gave is dropped, ours stays */
 
@@ -265,6 +277,7 @@ typedef struct {
     ngx_array_t                  redis;      /* ngx_readiness_redis_t * */
     ngx_array_t                  sinks;      /* ngx_readiness_sink_t * */
     ngx_array_t                  files;      /* ngx_readiness_file_t * */
+    ngx_array_t                  exprs;      /* ngx_readiness_expr_place_t */
     ssize_t                      zone_size;
     ngx_shm_zone_t              *zone;       /* data: ngx_readiness_zone_t */
     ngx_uint_t                   active;     /* on or monitor somewhere */
@@ -418,23 +431,12 @@ char *ngx_readiness_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
  */
 char *ngx_cdecl ngx_readiness_conf_error(ngx_conf_t *cf, const char *fmt, ...);
 
-/*
- * Compiles text as EXPR into *expr; numbered captures are warned of.
- * NGX_OK or NGX_ERROR (message logged).
- */
-ngx_int_t ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text,
-    ngx_readiness_expr_t *expr);
-
-/* evaluates expr for r; a constant costs nothing.  NGX_OK or NGX_ERROR */
-ngx_int_t ngx_readiness_expr_value(ngx_http_request_t *r,
-    const ngx_readiness_expr_t *expr, ngx_str_t *value);
-
-/* 1 when the value of expr is neither empty nor "0", as nginx's if= has it */
-ngx_int_t ngx_readiness_expr_true(ngx_http_request_t *r,
-    const ngx_readiness_expr_t *expr);
-
 /* the complaint about a directive that stands twice in one block */
 char *ngx_readiness_conf_twice(ngx_conf_t *cf, ngx_command_t *cmd);
+
+/* and about a parameter that stands twice in one line */
+char *ngx_readiness_conf_second(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *param);
 
 /* the number of word among the n words of the table, n when there is none */
 ngx_uint_t ngx_readiness_word(const ngx_str_t *word, const ngx_str_t *table,
@@ -459,6 +461,33 @@ void ngx_readiness_list_replace(const ngx_readiness_list_t *outer,
 /* a new element of list->own (made on demand); NULL: no memory */
 void *ngx_readiness_list_push(ngx_conf_t *cf, ngx_readiness_list_t *list,
     size_t size);
+
+
+/* notes the "off" of a list, which stands alone and once in a block */
+char *ngx_readiness_list_off(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_readiness_list_t *list);
+
+
+/* expressions: ngx_readiness_expr.c */
+
+/*
+ * Compiles text as EXPR into *expr; numbered captures are warned of.
+ * NGX_OK or NGX_ERROR (message logged).
+ */
+ngx_int_t ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_readiness_expr_t *expr);
+
+/* evaluates expr for r; a constant costs nothing.  NGX_OK or NGX_ERROR */
+ngx_int_t ngx_readiness_expr_value(ngx_http_request_t *r,
+    const ngx_readiness_expr_t *expr, ngx_str_t *value);
+
+/* 1 when the value of expr is neither empty nor "0", as nginx's if= has it */
+ngx_int_t ngx_readiness_expr_true(ngx_http_request_t *r,
+    const ngx_readiness_expr_t *expr);
+
+/* at the end of http: all variables of all expressions have to be known */
+ngx_int_t ngx_readiness_expr_check(ngx_conf_t *cf,
+    ngx_readiness_main_conf_t *rmcf);
 
 
 /* watched files: ngx_readiness_file.c */

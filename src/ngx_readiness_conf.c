@@ -44,7 +44,10 @@ ngx_readiness_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&rmcf->rates, cf->pool, 8, sizeof(void *)) != NGX_OK
         || ngx_array_init(&rmcf->redis, cf->pool, 2, sizeof(void *)) != NGX_OK
         || ngx_array_init(&rmcf->sinks, cf->pool, 2, sizeof(void *)) != NGX_OK
-        || ngx_array_init(&rmcf->files, cf->pool, 2, sizeof(void *)) != NGX_OK)
+        || ngx_array_init(&rmcf->files, cf->pool, 2, sizeof(void *)) != NGX_OK
+        || ngx_array_init(&rmcf->exprs, cf->pool, 16,
+                          sizeof(ngx_readiness_expr_place_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -385,6 +388,13 @@ ngx_readiness_apply(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (cf->cmd_type == NGX_READINESS_POLICY_CONF) {
+        return ngx_readiness_conf_error(cf, "\"readiness_apply %V\" stands in "
+                                        "a policy, and a policy applies no "
+                                        "other: apply it in a server or "
+                                        "location", &value[1]);
+    }
+
     if (rlcf->policy.len) {
         return ngx_readiness_conf_error(cf, "\"readiness_apply %V\" is the "
                                         "second one in this block, after "
@@ -486,6 +496,15 @@ ngx_readiness_conf_twice(ngx_conf_t *cf, ngx_command_t *cmd)
 }
 
 
+char *
+ngx_readiness_conf_second(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *param)
+{
+    return ngx_readiness_conf_error(cf, "second \"%V\" in \"%V\": keep one of "
+                                    "them", param, &cmd->name);
+}
+
+
 ngx_uint_t
 ngx_readiness_word(const ngx_str_t *word, const ngx_str_t *table, ngx_uint_t n)
 {
@@ -525,65 +544,6 @@ ngx_readiness_name_valid(const ngx_str_t *name)
     }
 
     return 1;
-}
-
-
-ngx_int_t
-ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text, ngx_readiness_expr_t *expr)
-{
-    size_t                             i;
-    ngx_http_compile_complex_value_t   ccv;
-
-    for (i = 0; i + 1 < text->len; i++) {
-
-        if (text->data[i] == '$'
-            && text->data[i + 1] >= '1' && text->data[i + 1] <= '9')
-        {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" holds a numbered capture, which any "
-                               "regular expression in a map overwrites: use "
-                               "a named one, (?<name>...)", text);
-            break;
-        }
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    expr->text = *text;
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = &expr->cv;
-
-    return ngx_http_compile_complex_value(&ccv);
-}
-
-
-ngx_int_t
-ngx_readiness_expr_value(ngx_http_request_t *r,
-    const ngx_readiness_expr_t *expr, ngx_str_t *value)
-{
-    if (expr->cv.lengths == NULL) {
-        *value = expr->cv.value;
-        return NGX_OK;
-    }
-
-    return ngx_http_complex_value(r, (ngx_http_complex_value_t *) &expr->cv,
-                                  value);
-}
-
-
-ngx_int_t
-ngx_readiness_expr_true(ngx_http_request_t *r,
-    const ngx_readiness_expr_t *expr)
-{
-    ngx_str_t  value;
-
-    if (ngx_readiness_expr_value(r, expr, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return !(value.len == 0 || (value.len == 1 && value.data[0] == '0'));
 }
 
 
@@ -673,4 +633,31 @@ ngx_readiness_list_push(ngx_conf_t *cf, ngx_readiness_list_t *list,
     ngx_memzero(element, size);
 
     return element;
+}
+
+
+char *
+ngx_readiness_list_off(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_readiness_list_t *list)
+{
+    ngx_str_t  *value;
+
+    if (cf->args->nelts > 2) {
+        value = cf->args->elts;
+
+        return ngx_readiness_conf_error(cf, "\"%V\" after \"off\" in \"%V\": "
+                                        "off goes with no other word, write "
+                                        "it in a line of its own", &value[2],
+                                        &cmd->name);
+    }
+
+    if (list->off) {
+        return ngx_readiness_conf_error(cf, "\"%V off\" is given twice in "
+                                        "one block: keep one of them",
+                                        &cmd->name);
+    }
+
+    list->off = 1;
+
+    return NGX_CONF_OK;
 }

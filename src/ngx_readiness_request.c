@@ -423,7 +423,9 @@ ngx_readiness_init(ngx_conf_t *cf)
 
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_readiness_module);
 
-    if (ngx_readiness_redis_check(cf, rmcf) != NGX_CONF_OK) {
+    if (ngx_readiness_expr_check(cf, rmcf) != NGX_OK
+        || ngx_readiness_redis_check(cf, rmcf) != NGX_CONF_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -19,7 +19,19 @@ static void *ngx_readiness_trust_load(ngx_pool_t *pool,
 static void ngx_readiness_trust_swap(void *owner);
 static ngx_int_t ngx_readiness_trust_build(ngx_readiness_trust_t *trust,
     ngx_pool_t *pool, rdy_cidr_set_t *set);
+static char *ngx_readiness_request_id_header(ngx_conf_t *cf, ngx_str_t *name);
 static ngx_uint_t ngx_readiness_token_valid(const ngx_str_t *name);
+
+
+/* requests and responses mean something of their own by these */
+
+static const char *const  ngx_readiness_id_refused[] = {
+    "Accept-Encoding", "Authorization", "Connection", "Content-Encoding",
+    "Content-Length", "Content-Range", "Content-Type", "Cookie", "Date",
+    "Expect", "Host", "Keep-Alive", "Location", "Range", "Set-Cookie", "TE",
+    "Traceparent", "Tracestate", "Trailer", "Transfer-Encoding", "Upgrade",
+    NULL
+};
 
 
 void
@@ -349,7 +361,7 @@ ngx_readiness_client_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_strcmp(value[1].data, "proxy_protocol") == 0) {
+    if (ngx_strcasecmp(value[1].data, (u_char *) "proxy_protocol") == 0) {
         ccf->header = NGX_READINESS_HDR_PROXY;
         return NGX_CONF_OK;
     }
@@ -443,9 +455,6 @@ ngx_readiness_client_prefix(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_readiness_conf_twice(cf, cmd);
     }
 
-    ccf->prefix4 = 32;
-    ccf->prefix6 = 64;
-
     for (i = 1; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "ipv4=", 5) == 0) {
@@ -464,6 +473,10 @@ ngx_readiness_client_prefix(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         n = ngx_atoi(value[i].data + 5, value[i].len - 5);
 
+        if (*slot != NGX_CONF_UNSET_UINT) {
+            return ngx_readiness_conf_second(cf, cmd, &value[i]);
+        }
+
         if (n == NGX_ERROR || n < 1 || n > (ngx_int_t) max) {
             return ngx_readiness_conf_error(cf, "invalid length \"%V\" in "
                          "\"readiness_client_prefix\": use 1 to %ui bits",
@@ -472,6 +485,9 @@ ngx_readiness_client_prefix(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         *slot = n;
     }
+
+    ngx_conf_init_uint_value(ccf->prefix4, 32);
+    ngx_conf_init_uint_value(ccf->prefix6, 64);
 
     return NGX_CONF_OK;
 }
@@ -483,7 +499,7 @@ ngx_readiness_request_id(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_readiness_srv_conf_t *rscf = conf;
 
     ngx_str_t                    *value, name;
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, named;
     ngx_readiness_client_conf_t  *ccf;
 
     static const ngx_str_t  formats[] = {
@@ -513,25 +529,31 @@ ngx_readiness_request_id(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ccf->id = i;
-    ccf->id_accept = NGX_READINESS_ACCEPT_TRUSTED;
+    ccf->id_accept = NGX_CONF_UNSET_UINT;
     ngx_str_set(&name, "X-Request-Id");
+    named = 0;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "header=", 7) == 0) {
 
+            if (named) {
+                return ngx_readiness_conf_second(cf, cmd, &value[i]);
+            }
+
             name.len = value[i].len - 7;
             name.data = value[i].data + 7;
+            named = 1;
 
-            if (!ngx_readiness_token_valid(&name)
-                || rdy_names_forwarding(name.data, name.len))
-            {
-                return ngx_readiness_conf_error(cf, "invalid header name "
-                             "\"%V\" in \"readiness_request_id\": use a name "
-                             "such as header=X-Request-Id", &value[i]);
+            if (ngx_readiness_request_id_header(cf, &name) != NGX_CONF_OK) {
+                return NGX_CONF_ERROR;
             }
 
             continue;
+        }
+
+        if (ccf->id_accept != NGX_CONF_UNSET_UINT) {
+            return ngx_readiness_conf_second(cf, cmd, &value[i]);
         }
 
         ccf->id_accept = ngx_readiness_word(&value[i], accepts, 3);
@@ -543,6 +565,8 @@ ngx_readiness_request_id(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    ngx_conf_init_uint_value(ccf->id_accept, NGX_READINESS_ACCEPT_TRUSTED);
+
     ccf->id_header = name;
     ccf->id_lowcase.len = name.len;
     ccf->id_lowcase.data = ngx_pnalloc(cf->pool, name.len);
@@ -553,6 +577,42 @@ ngx_readiness_request_id(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ccf->id_hash = ngx_hash_strlow(ccf->id_lowcase.data, name.data, name.len);
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_readiness_request_id_header(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    if (name->len >= NGX_READINESS_MAX_NAME) {
+        return ngx_readiness_conf_error(cf, "too long header name \"%V\" in "
+                     "\"readiness_request_id\": use %d bytes or less", name,
+                     NGX_READINESS_MAX_NAME - 1);
+    }
+
+    if (!ngx_readiness_token_valid(name)
+        || rdy_names_forwarding(name->data, name->len))
+    {
+        goto invalid;
+    }
+
+    for (i = 0; ngx_readiness_id_refused[i]; i++) {
+
+        if (ngx_strcasecmp((u_char *) ngx_readiness_id_refused[i], name->data)
+            == 0)
+        {
+            goto invalid;
+        }
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    return ngx_readiness_conf_error(cf, "invalid header name \"%V\" in "
+                 "\"readiness_request_id\": use one of its own, such as "
+                 "header=X-Request-Id", name);
 }
 
 

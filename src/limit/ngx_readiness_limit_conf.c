@@ -51,6 +51,12 @@ ngx_readiness_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                       &value[1]);
     }
 
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return ngx_readiness_conf_error(cf, "invalid name \"off\" in "
+                      "\"readiness_rate\": it means none in "
+                      "\"readiness_limit\", use another");
+    }
+
     slot = rmcf->rates.elts;
 
     for (i = 0; i < rmcf->rates.nelts; i++) {
@@ -75,7 +81,7 @@ ngx_readiness_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rate->name = value[1];
     rate->on_error = NGX_CONF_UNSET_UINT;
-    rate->empty = NGX_READINESS_EMPTY_SKIP;
+    rate->empty = NGX_CONF_UNSET_UINT;
     rate->file = cf->conf_file->file.name.data;
     rate->line = cf->conf_file->line;
 
@@ -114,6 +120,7 @@ ngx_readiness_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_conf_init_uint_value(rate->on_error, NGX_READINESS_REDIS_LOCAL);
+    ngx_conf_init_uint_value(rate->empty, NGX_READINESS_EMPTY_SKIP);
 
     return NGX_CONF_OK;
 }
@@ -189,10 +196,10 @@ ngx_readiness_rate_param(ngx_conf_t *cf, ngx_readiness_rate_t *rate,
 
         i = ngx_readiness_word(&rest, errors, 3);
 
-        if (i == 3) {
+        if (i == 3 || rate->on_error != NGX_CONF_UNSET_UINT) {
             return ngx_readiness_conf_error(cf, "invalid value \"%V\" in "
                          "\"readiness_rate\": use on_redis_error=local, "
-                         "allow or deny", param);
+                         "allow or deny, once", param);
         }
 
         rate->on_error = i;
@@ -203,10 +210,10 @@ ngx_readiness_rate_param(ngx_conf_t *cf, ngx_readiness_rate_t *rate,
 
         i = ngx_readiness_word(&rest, empties, 3);
 
-        if (i == 3) {
+        if (i == 3 || rate->empty != NGX_CONF_UNSET_UINT) {
             return ngx_readiness_conf_error(cf, "invalid value \"%V\" in "
                          "\"readiness_rate\": use empty=skip, share or "
-                         "refuse", param);
+                         "refuse, once", param);
         }
 
         rate->empty = i;
@@ -313,9 +320,8 @@ ngx_readiness_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        rlcf->limits.off = 1;
-        return NGX_CONF_OK;
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return ngx_readiness_list_off(cf, cmd, &rlcf->limits);
     }
 
     if (!ngx_readiness_name_valid(&value[1])) {
@@ -361,6 +367,7 @@ static char *
 ngx_readiness_limit_param(ngx_conf_t *cf, ngx_readiness_limit_t *limit,
     ngx_str_t *param)
 {
+    ngx_int_t               n;
     ngx_str_t               rest;
     ngx_readiness_expr_t  **slot;
 
@@ -406,9 +413,13 @@ ngx_readiness_limit_param(ngx_conf_t *cf, ngx_readiness_limit_t *limit,
         return NGX_CONF_ERROR;
     }
 
-    if (slot == &limit->cost && limit->cost->cv.lengths == NULL
-        && ngx_atoi(rest.data, rest.len) == NGX_ERROR)
-    {
+    if (slot != &limit->cost || limit->cost->cv.lengths) {
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_atoi(rest.data, rest.len);
+
+    if (n == NGX_ERROR || n > RDY_RATE_MAX_COST) {
         return ngx_readiness_conf_error(cf, "invalid \"%V\" in "
                      "\"readiness_limit\": use a whole number from 0 to "
                      "1000000000, or a variable", param);
@@ -582,8 +593,8 @@ ngx_readiness_limit_merge(ngx_conf_t *cf,
         if (redis && redis != limit[i].rate->redis) {
             return ngx_readiness_limit_complain(cf, &limit[i],
                                   "is in another Redis than the location's "
-                                  "other limits: this version counts those "
-                                  "of one location in one Redis");
+                                  "other limits: give the rates of one "
+                                  "location the same \"redis=\"");
         }
 
         redis = limit[i].rate->redis;

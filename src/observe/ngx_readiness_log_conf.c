@@ -114,16 +114,7 @@ ngx_readiness_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-
-        if (cf->args->nelts > 2) {
-            return ngx_readiness_conf_error(cf, "\"%V\" in \"readiness_log "
-                                            "off\": off stands alone",
-                                            &value[2]);
-        }
-
-        rlcf->logs.off = 1;
-
-        return NGX_CONF_OK;
+        return ngx_readiness_list_off(cf, cmd, &rlcf->logs);
     }
 
     if (rlcf->logs.own && rlcf->logs.own->nelts == NGX_READINESS_LOG_MAX) {
@@ -387,13 +378,11 @@ ngx_readiness_log_field(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return ngx_readiness_list_off(cf, cmd, &rlcf->fields);
+    }
+
     if (cf->args->nelts == 2) {
-
-        if (ngx_strcmp(value[1].data, "off") == 0) {
-            rlcf->fields.off = 1;
-            return NGX_CONF_OK;
-        }
-
         return ngx_readiness_conf_error(cf, "\"readiness_log_field %V\" has "
                                         "no value: write "
                                         "\"readiness_log_field %V EXPR\", or "

@@ -587,13 +587,12 @@ ngx_readiness_redis_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
         }
 
         if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
-            return ngx_readiness_conf_error(cf, "\"server %V\" of "
-                                            "\"readiness_redis %V\" in %s:%ui "
-                                            "names a host: add \"resolver\" "
-                                            "to http{}, or write an address",
-                                            &redis[i]->server,
-                                            &redis[i]->name, redis[i]->file,
-                                            redis[i]->line);
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"server %V\" of \"readiness_redis %V\" names a "
+                          "host: add \"resolver\" to http{}, or write an "
+                          "address in %s:%ui", &redis[i]->server,
+                          &redis[i]->name, redis[i]->file, redis[i]->line);
+            return NGX_CONF_ERROR;
         }
 
         redis[i]->resolver = clcf->resolver;

@@ -52,13 +52,6 @@ ngx_readiness_cookies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     n = 1;
 
     if (ngx_readiness_is(&value[1], "off")) {
-
-        if (cf->args->nelts > 2) {
-            return ngx_readiness_conf_error(cf, "\"off\" in \"%V\" goes with "
-                             "no other word: write it in a line of its own",
-                             &cmd->name);
-        }
-
         return ngx_readiness_list_off(cf, cmd, &rlcf->cookies);
     }
 

@@ -26,6 +26,8 @@
 typedef struct {
     ngx_str_t                     name;
     ngx_readiness_expr_t          expr;
+    u_char                       *file;
+    ngx_uint_t                    line;
     unsigned                      off:1;
     unsigned                      if_missing:1;
     unsigned                      documents:1;
@@ -45,7 +47,6 @@ typedef struct {
 
 #define NGX_READINESS_MAX_ROWS    64         /* as bits of a uint64_t */
 #define NGX_READINESS_NO_ROW      NGX_READINESS_MAX_ROWS
-#define NGX_READINESS_MAX_NAME    64         /* bytes of a header's name + 1 */
 
 
 /* headers that nginx keeps a pointer to, or makes itself */
@@ -153,8 +154,6 @@ struct ngx_readiness_headers_s {
      && ngx_strncmp((v)->data, w, sizeof(w) - 1) == 0)
 
 /* the line "off" of a list */
-char *ngx_readiness_list_off(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_readiness_list_t *list);
 
 /* 1 when the two are equal in either letter case */
 ngx_uint_t ngx_readiness_same_name(const ngx_str_t *a, const ngx_str_t *b);

@@ -20,6 +20,7 @@ typedef struct {
     ngx_conf_t                *cf;
     ngx_array_t                rows;      /* ngx_readiness_row_t */
     ngx_array_t                names;     /* ngx_readiness_draft_t */
+    ngx_readiness_header_t    *last;      /* line seen */
     ngx_readiness_headers_t   *headers;
 } ngx_readiness_compile_t;
 
@@ -149,6 +150,8 @@ ngx_readiness_compile_lines(ngx_readiness_compile_t *c,
 
     for (i = 0; i < list->own->nelts; i++) {
 
+        c->last = &h[i];
+
         if (h[i].off) {
             draft = ngx_readiness_draft(c, &h[i].name);
             if (draft == NULL) {
@@ -232,14 +235,6 @@ ngx_readiness_compile_own(ngx_readiness_compile_t *c, ngx_uint_t limit_headers)
     rscf = ngx_http_conf_get_module_srv_conf(c->cf, ngx_readiness_module);
 
     if (rscf->client.id != NGX_READINESS_ID_OFF) {
-
-        if (rscf->client.id_header.len >= NGX_READINESS_MAX_NAME) {
-            (void) ngx_readiness_conf_error(c->cf, "too long header name "
-                             "\"%V\" in \"readiness_request_id\": use %d "
-                             "bytes or less", &rscf->client.id_header,
-                             NGX_READINESS_MAX_NAME - 1);
-            return NGX_ERROR;
-        }
 
         draft = ngx_readiness_draft(c, &rscf->client.id_header);
         if (draft == NULL) {
@@ -605,9 +600,11 @@ ngx_readiness_add_row(ngx_readiness_compile_t *c, const ngx_str_t *name,
     ngx_readiness_draft_t  *draft;
 
     if (c->rows.nelts == NGX_READINESS_MAX_ROWS) {
-        (void) ngx_readiness_conf_error(c->cf, "more than %d response headers "
-                             "in one location, at \"%V\": drop some of them",
-                             NGX_READINESS_MAX_ROWS, name);
+        ngx_log_error(NGX_LOG_EMERG, c->cf->log, 0,
+                      "more than %d response headers with \"readiness_header "
+                      "%V\" and what is given to its location besides: drop "
+                      "some of them in %s:%ui", NGX_READINESS_MAX_ROWS,
+                      &c->last->name, c->last->file, c->last->line);
         return NULL;
     }
 

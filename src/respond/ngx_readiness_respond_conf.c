@@ -211,12 +211,11 @@ ngx_readiness_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (cf->args->nelts == 2) {
+    if (ngx_readiness_is(&value[1], "off")) {
+        return ngx_readiness_list_off(cf, cmd, &rlcf->headers);
+    }
 
-        if (ngx_readiness_is(&value[1], "off")) {
-            return ngx_readiness_list_off(cf, cmd, &rlcf->headers);
-        }
-
+    if (cf->args->nelts == 2 || ngx_readiness_is(&value[2], "if_missing")) {
         return ngx_readiness_conf_error(cf, "no value for \"%V\" in \"%V\": "
                              "write one, or off to drop the header",
                              &value[1], &cmd->name);
@@ -246,6 +245,8 @@ ngx_readiness_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     h->name = value[1];
+    h->file = cf->conf_file->file.name.data;
+    h->line = cf->conf_file->line;
 
     rv = ngx_readiness_header_flags(cf, h, &value[3], cf->args->nelts - 3);
     if (rv != NGX_CONF_OK) {
@@ -409,10 +410,10 @@ ngx_readiness_hide_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         if (ngx_readiness_is(&value[i], "off")) {
 
-            if (cf->args->nelts > 2) {
-                return ngx_readiness_conf_error(cf, "\"off\" in \"%V\" goes "
-                                 "with no other word: write it in a line of "
-                                 "its own", &cmd->name);
+            if (i > 1) {
+                return ngx_readiness_conf_error(cf, "\"off\" after \"%V\" in "
+                                 "\"%V\" goes with no other word: write it in "
+                                 "a line of its own", &value[1], &cmd->name);
             }
 
             return ngx_readiness_list_off(cf, cmd, &rlcf->hide);
@@ -432,22 +433,6 @@ ngx_readiness_hide_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         *name = value[i];
     }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_readiness_list_off(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_readiness_list_t *list)
-{
-    if (list->off) {
-        return ngx_readiness_conf_error(cf, "\"%V off\" is given twice in "
-                                        "one block: keep one of them",
-                                        &cmd->name);
-    }
-
-    list->off = 1;
 
     return NGX_CONF_OK;
 }
