@@ -16,6 +16,8 @@ static ngx_readiness_sink_t *ngx_readiness_sink_create(ngx_conf_t *cf,
     ngx_readiness_main_conf_t *rmcf, ngx_str_t *name);
 static ngx_int_t ngx_readiness_sink_open(ngx_conf_t *cf,
     ngx_readiness_sink_t *sink);
+static ngx_int_t ngx_readiness_sink_forbidden(ngx_conf_t *cf,
+    ngx_readiness_sink_t *sink);
 static ngx_int_t ngx_readiness_sink_directory(ngx_conf_t *cf,
     ngx_readiness_sink_t *sink);
 static ngx_int_t ngx_readiness_sink_open_syslog(ngx_conf_t *cf,
@@ -193,6 +195,10 @@ ngx_readiness_sink_open(ngx_conf_t *cf, ngx_readiness_sink_t *sink)
             return NGX_ERROR;
         }
 
+        if (access((char *) sink->name.data, W_OK) == -1) {
+            return ngx_readiness_sink_forbidden(cf, sink);
+        }
+
     } else if (ngx_readiness_sink_directory(cf, sink) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -206,11 +212,24 @@ ngx_readiness_sink_open(ngx_conf_t *cf, ngx_readiness_sink_t *sink)
 /* nginx opens the file later, and could no longer name the line */
 
 static ngx_int_t
+ngx_readiness_sink_forbidden(ngx_conf_t *cf, ngx_readiness_sink_t *sink)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                       "\"%V\" in \"readiness_log\" cannot be opened for "
+                       "writing: run nginx as a user who may, or write "
+                       "another path", &sink->name);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
 ngx_readiness_sink_directory(ngx_conf_t *cf, ngx_readiness_sink_t *sink)
 {
     u_char          *p;
     ngx_int_t        rc;
     ngx_err_t        err;
+    ngx_uint_t       denied;
     ngx_file_info_t  fi;
 
     for (p = sink->name.data + sink->name.len - 1; *p != '/'; p--) {
@@ -238,9 +257,11 @@ ngx_readiness_sink_directory(ngx_conf_t *cf, ngx_readiness_sink_t *sink)
                            sink->name.data);
     }
 
+    denied = (rc == NGX_OK && access(p == sink->name.data ? "/"
+                                     : (char *) sink->name.data, W_OK) == -1);
     *p = '/';
 
-    return rc;
+    return denied ? ngx_readiness_sink_forbidden(cf, sink) : rc;
 }
 
 
@@ -319,11 +340,11 @@ ngx_readiness_sink_open_special(ngx_conf_t *cf, ngx_readiness_sink_t *sink,
 
     if (ngx_test_config || ngx_process == NGX_PROCESS_SIGNALLER) {
 
-        if (access((char *) sink->name.data, W_OK) == 0) {
-            return NGX_OK;
+        if (access((char *) sink->name.data, W_OK) == -1) {
+            return ngx_readiness_sink_forbidden(cf, sink);
         }
 
-        goto failed;
+        return NGX_OK;
     }
 
     if (fifo) {
@@ -346,13 +367,7 @@ ngx_readiness_sink_open_special(ngx_conf_t *cf, ngx_readiness_sink_t *sink,
         return ngx_readiness_sink_keep_fd(cf, sink, fd);
     }
 
-failed:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                       "\"%V\" in \"readiness_log\" cannot be opened for "
-                       "writing", &sink->name);
-
-    return NGX_ERROR;
+    return ngx_readiness_sink_forbidden(cf, sink);
 }
 
 
