@@ -362,6 +362,7 @@ struct ngx_readiness_ctx_s {
 
     ngx_readiness_state_t       *limits;     /* met so far */
     ngx_uint_t                   nlimits;
+    ngx_uint_t                   first;      /* of those met just now */
     ngx_uint_t                   max_limits; /* room in limits */
     ngx_readiness_ask_t         *ask;        /* under way at Redis */
 

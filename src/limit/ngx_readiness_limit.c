@@ -99,8 +99,8 @@ ngx_readiness_limit_collect(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
 {
     ngx_int_t               rc;
     ngx_uint_t              i, n;
-    ngx_readiness_state_t  *states;
     ngx_readiness_limit_t  *limit;
+    ngx_readiness_state_t  *states, *state;
 
     limit = conf->limits.own->elts;
     n = conf->limits.own->nelts;
@@ -122,9 +122,15 @@ ngx_readiness_limit_collect(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         ctx->max_limits = ctx->nlimits + n;
     }
 
+    ctx->first = ctx->nlimits;
+
     for (i = 0; i < n; i++) {
 
-        if (ngx_readiness_limit_find(ctx, limit[i].rate)) {
+        state = ngx_readiness_limit_find(ctx, limit[i].rate);
+
+        if (state) {
+            /* it was charged then; whether it is only watched is said here */
+            state->monitor = limit[i].monitor;
             continue;
         }
 
@@ -275,14 +281,18 @@ ngx_readiness_limit_key(ngx_http_request_t *r,
 }
 
 
-/* 1 when a limit that is not only watched refuses */
+/*
+ * 1 when a limit first met here, and not only watched, refuses.  One met in an
+ * earlier location may have been refused there and passed (readiness monitor):
+ * the limits of this location are charged all the same.
+ */
 
 static ngx_uint_t
 ngx_readiness_limit_refused(const ngx_readiness_ctx_t *ctx)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < ctx->nlimits; i++) {
+    for (i = ctx->first; i < ctx->nlimits; i++) {
         if (ctx->limits[i].refused && !ctx->limits[i].monitor) {
             return 1;
         }

@@ -69,8 +69,8 @@ ngx_int_t ngx_readiness_zone_decide(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx, ngx_readiness_source_e source);
 
 /*
- * Gives back what the zone was charged for this request, less what has
- * drained since: it may refuse early for a moment, never admit one too many.
+ * Gives back what the zone was charged in this location, less what has drained
+ * since: it may refuse early for a moment, never admit one too many.
  */
 void ngx_readiness_zone_give_back(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx);

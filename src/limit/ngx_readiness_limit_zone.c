@@ -321,7 +321,7 @@ ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
     zone = ngx_readiness_zone_get(r);
     now = ngx_readiness_now();
 
-    for (i = 0; i < ctx->nlimits; i++) {
+    for (i = ctx->first; i < ctx->nlimits; i++) {
         state = &ctx->limits[i];
 
         if (!state->charged) {
