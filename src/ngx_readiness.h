@@ -352,6 +352,7 @@ typedef struct {
 
 struct ngx_readiness_ctx_s {
     ngx_http_request_t          *request;
+    const ngx_readiness_loc_conf_t  *conf;   /* of the last checks */
     uint64_t                     start;      /* monotonic µs */
     uint64_t                     duration;   /* µs to the verdict */
 
@@ -375,6 +376,7 @@ struct ngx_readiness_ctx_s {
     unsigned                     denied:1;   /* something was refused */
     unsigned                     enforced:1; /* and it was ours to answer */
     unsigned                     told:1;     /* a decision line is out */
+    unsigned                     told_denied:1;  /* and speaks of a refusal */
     unsigned                     revised:1;  /* refused after an allow line */
 };
 

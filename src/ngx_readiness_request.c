@@ -23,6 +23,12 @@ static ngx_int_t ngx_readiness_settle(ngx_http_request_t *r,
 static ngx_int_t ngx_readiness_suspend(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx);
 static void ngx_readiness_suspended(ngx_http_request_t *r);
+static void ngx_readiness_say(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf, ngx_uint_t with_status);
+static const ngx_readiness_loc_conf_t *ngx_readiness_untold(
+    ngx_http_request_t *r, const ngx_readiness_ctx_t *ctx);
+static void ngx_readiness_wrap(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx);
 static ngx_int_t ngx_readiness_content(ngx_http_request_t *r);
 static ngx_int_t ngx_readiness_content_phase(ngx_http_request_t *r);
 static ngx_int_t ngx_readiness_header_filter(ngx_http_request_t *r);
@@ -152,7 +158,12 @@ ngx_readiness_preaccess(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
 
-    if (r != r->main || conf->enable == NGX_READINESS_OFF) {
+    if (r != r->main || r->post_action) {
+        return NGX_DECLINED;
+    }
+
+    if (conf->enable == NGX_READINESS_OFF) {
+        ngx_readiness_wrap(r, ngx_readiness_find_ctx(r));
         return NGX_DECLINED;
     }
 
@@ -200,6 +211,7 @@ ngx_readiness_settle(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     }
 
     ctx->evaluated = 1;
+    ctx->conf = conf;
 
     if (!ctx->denied) {
         ctx->reason = NGX_READINESS_OK;
@@ -208,23 +220,21 @@ ngx_readiness_settle(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     if (rc != NGX_OK && conf->enable == NGX_READINESS_ON) {
 
         ctx->enforced = 1;
-        ctx->revised = ctx->told;
         ctx->status = (ctx->reason == NGX_READINESS_RATE_LIMITED)
                       ? conf->limit_status
                       : ngx_readiness_reasons[ctx->reason].status;
 
-        ngx_readiness_tell(r, ctx, conf, 1);
-        ctx->told = 1;
+        ngx_readiness_say(r, ctx, conf, 1);
 
         return ngx_readiness_refuse(r, ctx, conf);
     }
 
-    if (!ctx->told && r->content_handler
-        && r->content_handler != ngx_readiness_content)
-    {
-        ctx->content_handler = r->content_handler;
-        r->content_handler = ngx_readiness_content;
+    if (ctx->told && ctx->denied && !ctx->told_denied) {
+        /* only watched, but the line that is out says nothing of it */
+        ngx_readiness_say(r, ctx, conf, 0);
     }
+
+    ngx_readiness_wrap(r, ctx);
 
     return NGX_DECLINED;
 }
@@ -292,6 +302,51 @@ ngx_readiness_resume(ngx_readiness_ctx_t *ctx)
 }
 
 
+static void
+ngx_readiness_say(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf, ngx_uint_t with_status)
+{
+    ctx->revised = ctx->told;
+
+    ngx_readiness_tell(r, ctx, conf, with_status);
+
+    ctx->told = 1;
+    ctx->told_denied = ctx->denied;
+}
+
+
+/*
+ * Whose line is still to be written, NULL: nobody's.  A decision is told even
+ * when a redirect (try_files, error_page) has left for where readiness is off.
+ */
+
+static const ngx_readiness_loc_conf_t *
+ngx_readiness_untold(ngx_http_request_t *r, const ngx_readiness_ctx_t *ctx)
+{
+    const ngx_readiness_loc_conf_t  *conf;
+
+    if (ctx == NULL || !ctx->evaluated || ctx->told) {
+        return NULL;
+    }
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
+
+    return (conf->enable == NGX_READINESS_OFF) ? ctx->conf : conf;
+}
+
+
+static void
+ngx_readiness_wrap(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
+{
+    if (r->content_handler && r->content_handler != ngx_readiness_content
+        && ngx_readiness_untold(r, ctx))
+    {
+        ctx->content_handler = r->content_handler;
+        r->content_handler = ngx_readiness_content;
+    }
+}
+
+
 /* stands before the location's own content handler, to tell just before it */
 
 static ngx_int_t
@@ -308,11 +363,11 @@ ngx_readiness_content(ngx_http_request_t *r)
 
     r->content_handler = ctx->content_handler;
 
-    if (!ctx->told) {
-        conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
+    conf = ngx_readiness_untold(r, ctx);
 
-        ngx_readiness_tell(r, ctx, conf, 0);
-        ctx->told = 1;
+    if (conf) {
+        /* of an error page the status is known */
+        ngx_readiness_say(r, ctx, conf, r->err_status != 0);
     }
 
     return r->content_handler(r);
@@ -327,20 +382,16 @@ ngx_readiness_content_phase(ngx_http_request_t *r)
     ngx_readiness_ctx_t             *ctx;
     const ngx_readiness_loc_conf_t  *conf;
 
-    conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
-
-    if (r != r->main || conf->enable == NGX_READINESS_OFF
-        || r->uri.data[r->uri.len - 1] == '/')
-    {
+    if (r != r->main || r->post_action || r->uri.data[r->uri.len - 1] == '/') {
         /* a directory is redirected to its index, whose checks come first */
         return NGX_DECLINED;
     }
 
     ctx = ngx_readiness_find_ctx(r);
+    conf = ngx_readiness_untold(r, ctx);
 
-    if (ctx && ctx->evaluated && !ctx->told) {
-        ngx_readiness_tell(r, ctx, conf, 0);
-        ctx->told = 1;
+    if (conf) {
+        ngx_readiness_say(r, ctx, conf, r->err_status != 0);
     }
 
     return NGX_DECLINED;
@@ -379,20 +430,25 @@ ngx_readiness_log_phase(ngx_http_request_t *r)
     ngx_readiness_ctx_t             *ctx;
     const ngx_readiness_loc_conf_t  *conf;
 
-    conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
+    if (r != r->main) {
+        return NGX_OK;
+    }
 
-    if (r != r->main || conf->enable == NGX_READINESS_OFF) {
+    conf = ngx_readiness_untold(r, ngx_readiness_find_ctx(r));
+
+    if (conf == NULL) {
+        conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
+    }
+
+    if (conf->enable == NGX_READINESS_OFF) {
         return NGX_OK;
     }
 
     ctx = ngx_readiness_get_ctx(r);
 
-    if (ctx == NULL || ngx_readiness_client(r, ctx) != NGX_OK || ctx->told) {
-        return NGX_OK;
+    if (ctx && ngx_readiness_client(r, ctx) == NGX_OK && !ctx->told) {
+        ngx_readiness_say(r, ctx, conf, 1);
     }
-
-    ngx_readiness_tell(r, ctx, conf, 1);
-    ctx->told = 1;
 
     return NGX_OK;
 }
