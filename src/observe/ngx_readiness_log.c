@@ -86,6 +86,8 @@ static u_char *ngx_readiness_log_request(u_char *p, ngx_http_request_t *r,
 static u_char *ngx_readiness_log_method(u_char *p, const ngx_str_t *method);
 static void ngx_readiness_log_sent_method(ngx_http_request_t *r,
     ngx_str_t *method);
+static void ngx_readiness_log_sent_path(ngx_http_request_t *r,
+    ngx_str_t *path);
 static u_char *ngx_readiness_log_uri(u_char *p, ngx_http_request_t *r);
 static u_char *ngx_readiness_log_version(u_char *p, ngx_uint_t version);
 static u_char *ngx_readiness_log_status(u_char *p, ngx_http_request_t *r,
@@ -519,7 +521,34 @@ ngx_readiness_log_method(u_char *p, const ngx_str_t *method)
 }
 
 
-/* the path as it was sent, for nginx may have decoded and merged the other */
+/*
+ * The URI as it was sent, also one that nginx refused, as "/../" or "/%zz".
+ * Of a request line that was not read to its end nginx 1.22 has no uri_end,
+ * but may have moved it.
+ */
+
+static void
+ngx_readiness_log_sent_path(ngx_http_request_t *r, ngx_str_t *path)
+{
+    *path = r->unparsed_uri;
+
+    if (path->data || r->uri_start == NULL || r->uri_end < r->uri_start) {
+        return;
+    }
+
+    if (r->http_version < NGX_HTTP_VERSION_20
+        && (r->uri_start < r->request_line.data
+            || r->uri_end > r->request_line.data + r->request_line.len))
+    {
+        return;
+    }
+
+    path->data = r->uri_start;
+    path->len = r->uri_end - r->uri_start;
+}
+
+
+/* the path of it, for nginx may have decoded and merged the other */
 
 static u_char *
 ngx_readiness_log_uri(u_char *p, ngx_http_request_t *r)
@@ -527,7 +556,7 @@ ngx_readiness_log_uri(u_char *p, ngx_http_request_t *r)
     u_char     *end;
     ngx_str_t   path;
 
-    path = r->unparsed_uri;
+    ngx_readiness_log_sent_path(r, &path);
 
     if (path.data == NULL) {
         return p;
