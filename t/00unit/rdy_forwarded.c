@@ -412,6 +412,10 @@ A11_nodes_are_those_of_the_rfc(void **state)
                         "203.0.113.7 0 1");
     assert_string_equal(forwarded("for=\"[2001:db8::1]:_a.b-c_\""),
                         "2001:db8::1 0 1");
+    assert_string_equal(forwarded("for=\"203.0.113.7:_a\""),
+                        "203.0.113.7 0 1");
+    assert_string_equal(forwarded("for=\"203.0.113.7:_azAZ09\""),
+                        "203.0.113.7 0 1");
     assert_string_equal(forwarded("for=\"\\2\\03.0.113.7\""),
                         "203.0.113.7 0 1");
     assert_string_equal(forwarded("for=\"[::ffff:203.0.113.7]\""),
@@ -441,6 +445,8 @@ A11_hop_that_is_no_address_stops_the_walk(void **state)
     assert_string_equal(forwarded("for=6.6.6.6, for=\"10.0.0.8:x_\""),
                         "10.0.0.1 5000 0");
     assert_string_equal(forwarded("for=6.6.6.6, for=\"10.0.0.8:_a/\""),
+                        "10.0.0.1 5000 0");
+    assert_string_equal(forwarded("for=6.6.6.6, for=\"10.0.0.8:_{\""),
                         "10.0.0.1 5000 0");
     assert_string_equal(forwarded("for=6.6.6.6, for=\"10.0.0.8 \""),
                         "10.0.0.1 5000 0");
@@ -484,6 +490,10 @@ A11_unknown_parameters_are_allowed(void **state)
 {
     assert_string_equal(forwarded("secret=\"a, for=6.6.6.6; \\\" \xe4\";"
                                   "for=203.0.113.7;x-y!=~"),
+                        "203.0.113.7 0 1");
+    assert_string_equal(forwarded("fox=6.6.6.6;for=203.0.113.7"),
+                        "203.0.113.7 0 1");
+    assert_string_equal(forwarded("for=203.0.113.7;fox=6.6.6.6"),
                         "203.0.113.7 0 1");
 }
 
@@ -533,6 +543,7 @@ A11_duplicate_parameter_refuses_the_whole_header(void **state)
     assert_string_equal(forwarded("for=1.2.3.4;by=x;FOR=1.2.3.4"), "refused");
     assert_string_equal(forwarded("proto=http;proto=http"), "refused");
     assert_string_equal(forwarded("a=1;b=2;A=3"), "refused");
+    assert_string_equal(forwarded("a=1;b=2;B=3"), "refused");
     assert_string_equal(forwarded("for=203.0.113.7;a=1,for=10.0.0.9;a=1"),
                         "203.0.113.7 0 2");
 }
@@ -757,6 +768,10 @@ A11_written_host_is_quoted_and_escaped(void **state)
                         "for=1.2.3.4;host=\"[::1]:8080\"");
     assert_string_equal(written("1.2.3.4", 0, "", "a\";for=\\", 1),
                         "for=1.2.3.4;host=\"a\\\";for=\\\\\"");
+    assert_string_equal(written("1.2.3.4", 0, "", ":a", 1),
+                        "for=1.2.3.4;host=\":a\"");
+    assert_string_equal(written("1.2.3.4", 0, "", "\"", 1),
+                        "for=1.2.3.4;host=\"\\\"\"");
     assert_string_equal(written("1.2.3.4", 0, "", "a b", 1),
                         "for=1.2.3.4;host=\"a b\"");
     assert_string_equal(written("1.2.3.4", 0, "", "\xc3\xa4", 1),
@@ -771,6 +786,7 @@ host_with_control_bytes_is_not_written(void **state)
                         "for=1.2.3.4;proto=http");
     assert_string_equal(written("1.2.3.4", 0, "", "a\tb", 1), "for=1.2.3.4");
     assert_string_equal(written("1.2.3.4", 0, "", "a\x7f", 1), "for=1.2.3.4");
+    assert_string_equal(written("1.2.3.4", 0, "", "\na", 1), "for=1.2.3.4");
 }
 
 
