@@ -10,7 +10,8 @@
 #define rdy_hash_rotl(x, n)  ((x) << (n) | (x) >> (64 - (n)))
 
 
-static uint64_t rdy_hash_word(const u_char *p, size_t len);
+static uint64_t rdy_hash_word(const u_char *p);
+static uint64_t rdy_hash_tail(const u_char *p, size_t len);
 static void rdy_hash_rounds(uint64_t v[4], rdy_uint_t n);
 
 
@@ -21,8 +22,8 @@ rdy_hash128(const u_char key[16], const u_char *data, size_t len,
     size_t    left;
     uint64_t  k0, k1, m, v[4];
 
-    k0 = rdy_hash_word(key, 8);
-    k1 = rdy_hash_word(key + 8, 8);
+    k0 = rdy_hash_word(key);
+    k1 = rdy_hash_word(key + 8);
 
     /* "somepseudorandomlygeneratedbytes", and 0xee for the long output */
 
@@ -32,13 +33,13 @@ rdy_hash128(const u_char key[16], const u_char *data, size_t len,
     v[3] = k1 ^ 0x7465646279746573;
 
     for (left = len; left >= 8; left -= 8, data += 8) {
-        m = rdy_hash_word(data, 8);
+        m = rdy_hash_word(data);
         v[3] ^= m;
         rdy_hash_rounds(v, 2);
         v[0] ^= m;
     }
 
-    m = (uint64_t) len << 56 | rdy_hash_word(data, left);
+    m = (uint64_t) len << 56 | rdy_hash_tail(data, left);
     v[3] ^= m;
     rdy_hash_rounds(v, 2);
     v[0] ^= m;
@@ -53,10 +54,22 @@ rdy_hash128(const u_char key[16], const u_char *data, size_t len,
 }
 
 
-/* up to 8 bytes as a little-endian number */
+/* 8 bytes as a little-endian number; compilers know this form as one load */
 
 static uint64_t
-rdy_hash_word(const u_char *p, size_t len)
+rdy_hash_word(const u_char *p)
+{
+    return (uint64_t) p[0] | (uint64_t) p[1] << 8
+           | (uint64_t) p[2] << 16 | (uint64_t) p[3] << 24
+           | (uint64_t) p[4] << 32 | (uint64_t) p[5] << 40
+           | (uint64_t) p[6] << 48 | (uint64_t) p[7] << 56;
+}
+
+
+/* what is left, fewer than 8 */
+
+static uint64_t
+rdy_hash_tail(const u_char *p, size_t len)
 {
     size_t    i;
     uint64_t  word;

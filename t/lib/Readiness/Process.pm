@@ -16,7 +16,8 @@ our @EXPORT_OK = qw(spawn fork_child command alive gone stop_pid children_of
 my %owned;                                          # pid => pid of its parent
 
 
-# In a child: its end is tied to ours, nothing of ours stays open in it.
+# In a child: its end is tied to ours.  Returns the descriptors it came with,
+# for it to get rid of.
 
 sub _settle {
     my ($out, $dir, @keep) = @_;
@@ -40,9 +41,8 @@ sub _settle {
     opendir my $list, '/proc/self/fd' or return;
     my @open = grep { /^\d+\z/ && $_ > 2 && !$keep{$_} } readdir $list;
     closedir $list;
-    POSIX::close($_) for @open;
 
-    return;
+    return @open;
 }
 
 
@@ -55,7 +55,7 @@ sub spawn {
     die "fork: $!" if !defined $pid;
 
     if ($pid == 0) {
-        _settle($o{out} || '/dev/null', $o{dir});
+        POSIX::close($_) for _settle($o{out} || '/dev/null', $o{dir});
         my $env = $o{env} || {};
         for my $k (keys %$env) {
             if (defined $env->{$k}) { $ENV{$k} = $env->{$k} }
@@ -80,7 +80,10 @@ sub fork_child {
     die "fork: $!" if !defined $pid;
 
     if ($pid == 0) {
-        _settle($o{out} || '/dev/null', $o{dir}, @{ $o{keep} || [] });
+        # Perl still counts its handles on them: one closed behind its back
+        # would keep a later handle of the same number from being closed
+        dup2(0, $_) for _settle($o{out} || '/dev/null', $o{dir},
+                                @{ $o{keep} || [] });
         $SIG{PIPE} = 'IGNORE';
         my $ok = eval { $code->(); 1 };
         syswrite STDERR, "child failed: $@" if !$ok;
