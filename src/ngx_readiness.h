@@ -338,6 +338,7 @@ typedef struct {
 #endif
     }                            own;
     u_char                       text_buf[RDY_ADDR_TEXT_LEN];
+    u_char                       peer_buf[sizeof("255.255.255.255") - 1];
     u_char                       id_buf[36];
     u_char                       port_text[5];
 

@@ -225,6 +225,7 @@ static void
 ngx_readiness_client_set(ngx_readiness_client_t *client, rdy_addr_t *addr,
     uint16_t port)
 {
+    ngx_uint_t             mapped;
     ngx_connection_t      *c;
     struct sockaddr_in    *sin;
 #if (NGX_HAVE_INET6)
@@ -233,23 +234,25 @@ ngx_readiness_client_set(ngx_readiness_client_t *client, rdy_addr_t *addr,
 
     c = client->connection;
 
-    if (addr == NULL) {
+    mapped = client->addr.family == 4 && c->sockaddr->sa_family != AF_INET;
 
-        if (client->addr.family != 4 || c->sockaddr->sa_family == AF_INET) {
-            return;
-        }
-
-        port = ngx_inet_get_port(c->sockaddr);
-
-    } else {
-        client->addr = *addr;
+    if (addr == NULL && !mapped) {
+        return;
     }
 
-    client->text.len = rdy_addr_text(&client->addr, client->text_buf);
-    client->text.data = client->text_buf;
+    if (mapped) {
+        client->peer.len = rdy_addr_text(&client->addr, client->peer_buf);
+        client->peer.data = client->peer_buf;
+        client->text = client->peer;
+    }
 
-    if (addr == NULL) {
-        client->peer = client->text;
+    if (addr) {
+        client->addr = *addr;
+        client->text.len = rdy_addr_text(addr, client->text_buf);
+        client->text.data = client->text_buf;
+
+    } else {
+        port = ngx_inet_get_port(c->sockaddr);
     }
 
     client->sockaddr = c->sockaddr;
