@@ -513,7 +513,7 @@ typedef struct {
     dev_t                        device;
     ngx_file_uniq_t              uniq;
     off_t                        size;
-    time_t                       mtime;
+    struct timespec              mtime;
     ngx_uint_t                   none;       /* there is no such file */
 } ngx_readiness_look_t;
 

@@ -126,7 +126,7 @@ ngx_readiness_file_look(ngx_str_t *name, ngx_readiness_look_t *look)
     look->device = fi.st_dev;
     look->uniq = ngx_file_uniq(&fi);
     look->size = ngx_file_size(&fi);
-    look->mtime = ngx_file_mtime(&fi);
+    look->mtime = fi.st_mtim;
 
     return NGX_OK;
 }
