@@ -398,7 +398,14 @@ ngx_readiness_client_own_host(ngx_http_request_t *r,
     ngx_str_t  *host;
     rdy_str_t   name, port;
 
-    client->host = r->headers_in.server;
+    /*
+     * nginx routes by names that are none: a list such as "evil, www.a" would
+     * pass for "*.a", and is read as two hosts by those who trust us
+     */
+
+    if (rdy_host_split(&r->headers_in.server, &host, &port) == RDY_OK) {
+        client->host = r->headers_in.server;
+    }
 
     len = client->host.len;
     host = r->headers_in.host ? &r->headers_in.host->value : NULL;
