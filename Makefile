@@ -99,6 +99,12 @@ $(BUILD)/replay/%: t/fuzz/%.c t/fuzz/replay.c $(LEAVES) Makefile
 	@mkdir -p $(BUILD)/replay
 	$(CC) $(LEAF_FLAGS) $< t/fuzz/replay.c $(LEAVES) $(LEAF_LIBS) -o $@
 
+# Programs that measure one leaf, or try it out at length: t/bench/*.c
+$(BUILD)/bench/%: t/bench/%.c $(LEAVES) $(wildcard src/*/rdy_*.h) Makefile
+	@mkdir -p $(BUILD)/bench
+	$(CC) -std=gnu11 -O2 -g $(WARN) -DRDY_STANDALONE -Isrc $< $(LEAVES) \
+	    -ljansson -lcrypto -o $@
+
 FUZZ_TIME ?= 60
 
 fuzz:
