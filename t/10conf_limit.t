@@ -49,13 +49,14 @@ sub redis {
         (map { my ($value, $why) = @$_; ["readiness_redis r { server $value; }"
             => qq($why in "server $value" $of: use HOST[:PORT], [IPV6][:PORT] )
                . 'or unix:/PATH'] }
-            ['127.0.0.1:0', 'invalid port'], ['127.0.0.1:65536', 'invalid port'],
+            ['127.0.0.1:0', 'invalid port'],
+            ['127.0.0.1:65536', 'invalid port'],
             ['127.0.0.1:x', 'invalid port'], ['127.0.0.1:1-2', 'invalid port'],
             ['unix:', 'no path in the unix domain socket'],
             ['127.0.0.1:1/0', 'invalid host'],
             ['redis://127.0.0.1', 'invalid host']),
         (map { ["readiness_redis r { server $_:6379; }" => qq("$_" in "server )
-            . qq($_:6379" $of is neither an address nor a host name: use HOST)] }
+            . qq($_:6379" $of is neither an address nor a host name: use)] }
             '6379', 'a,b', '$host', '1.2.3', '256.0.0.1', '*'),
         ['readiness_redis r { server 127.0.0.1; user limiter; }' =>
             qq("user limiter" $of has no password: add "password_file")]);
@@ -129,20 +130,22 @@ sub rates {
     my $k = 'key=$remote_addr';
 
     mistakes($t, \&in_http,
-        ["readiness_rate a/b $k rate=1r/s;" => qq(invalid name "a/b" $in: $names)],
+        ["readiness_rate a/b $k rate=1r/s;" =>
+            qq(invalid name "a/b" $in: $names)],
         ["readiness_rate '' $k rate=1r/s;" => qq(invalid name "" $in: $names)],
-        ['readiness_rate ' . 'n' x 65 . " $k rate=1r/s;" => qr/"n{65}" $in: use/],
+        ['readiness_rate ' . 'n' x 65 . " $k rate=1r/s;" =>
+            qr/"n{65}" $in: use/],
         ["readiness_rate off $k rate=1r/s;" => qq(invalid name "off" $in: it )
             . 'means none in "readiness_limit", use another'],
         ["readiness_rate $k rate=1r/s;" => qq(invalid name "$k" $in: $names)],
         ['readiness_rate a;' => 'arguments in "readiness_rate" directive'],
-        ['readiness_rate a rate=1r/s;' => qq(rate "a" $in has no key: add key=)],
+        ['readiness_rate a rate=1r/s;' => qq(rate "a" $in has no key: add)],
         ["readiness_rate a $k;" => qq(rate "a" $in has no numbers: add rate=)],
         ["readiness_rate a $k rate=1r/s;\nreadiness_rate a $k rate=2r/s; #!" =>
             qq(rate "a" $in is declared twice: give one of them another name),
             'a rate of the same name again'],
         (map { ["readiness_rate a $k rate=$_;" =>
-            qq(invalid rate "$_" $in: use Nr/PERIOD with a period in s, m, h or)]
+            qq(invalid rate "$_" $in: use Nr/PERIOD with a period in s, m)]
             } '', '0r/s', '-1r/s', '1', '1r', '1r/', '1r/x', '1r/0s', '1r/1',
               '1/s', '1.5r/s', '1r/ms', '1R/s', '1r/s/s', '1r/1w', '1r/367d',
               '1000000001r/s', '1000000000r/366d', '99999999999999999999r/s',
@@ -150,11 +153,12 @@ sub rates {
         (map { ["readiness_rate a $k rate=1r/s burst=$_;" => qq(invalid burst )
             . qq("$_" $in: use a whole number from 1 to 1000000000)] }
             '', '0', '-1', 'x', '1.5', '1000000001', '$b', '5r'),
-        ["readiness_rate a $k rate=1r/s rate=2r/s;" => qq(second "rate=2r/s" $in)],
+        ["readiness_rate a $k rate=1r/s rate=2r/s;" =>
+            qq(second "rate=2r/s" $in)],
         ["readiness_rate a $k rate=1r/s burst=1 burst=2;" =>
             qq(second "burst=2" $in: keep one of them)],
         ["readiness_rate a $k rate=1r/s on_redis_error=deny;" =>
-            qq("on_redis_error" of rate "a" $in does nothing without "redis=NA)],
+            qq("on_redis_error" of rate "a" $in does nothing without "redis=)],
         ["readiness_rate a $k rate=1r/s redis=b;" => qq(unknown "redis=b" of )
             . qq(rate "a" $in: declare it with "readiness_redis b { ... }" in)],
         (map { ["readiness_rate a $k rate=1r/s redis=$_;" =>
@@ -211,7 +215,8 @@ sub rates {
 
 sub limits {
     my $in = 'in "readiness_limit"';
-    my $rates = join "\n", map { "readiness_rate r$_ key=a rate=1r/s;" } 0 .. 17;
+    my $rates = join "\n",
+        map { "readiness_rate r$_ key=a rate=1r/s;" } 0 .. 17;
     my $at = sub { return "$rates\n" . in_location($_[0]) };
 
     mistakes($t, $at,

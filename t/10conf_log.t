@@ -124,7 +124,8 @@ sub fields {
         ['readiness_log_field off b;' => '"b" after "off" in '
             . '"readiness_log_field": off goes with no other word'],
         ["readiness_log_field off;\nreadiness_log_field off; #!" =>
-            '"readiness_log_field off" is given twice in one block', 'off twice'],
+            '"readiness_log_field off" is given twice in one block',
+            'off twice'],
         (map { ["readiness_log_field '$_' b;" => qq(invalid name "$_" $of: use )
             . '1 to 64 of A-Z a-z 0-9 _ . -'] } '', 'a b', 'a"b', '$a',
             'n' x 65),

@@ -143,7 +143,8 @@ sub names {
     is(statuses('n', 1), '429', 'H03 and back again finds what was spent');
 
     config(rate => 'rate=2r/d',
-        more => join '', map { "readiness_rate r$_ key=a rate=1r/s;\n" } 1 .. 90);
+        more => join '',
+            map { "readiness_rate r$_ key=a rate=1r/s;\n" } 1 .. 90);
     ok($t->reload, 'H03 ninety more rates');
     is(statuses('n', 1), '429', 'H03 beside them spent stays spent');
 }
@@ -152,7 +153,7 @@ sub names {
 sub zones {
     config(rate => 'rate=2r/d', zone => '2m');
     ok($t->reload, 'H03 a zone of another size');
-    is(statuses('n', 3), '200 200 429', 'H03 is a new one: counters begin anew');
+    is(statuses('n', 3), '200 200 429', 'H03 is a new one: it begins empty');
 
     ok($t->reload, 'H03 the same size again');
     is(statuses('n', 1), '429', 'H03 keeps them');

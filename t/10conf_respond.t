@@ -80,7 +80,7 @@ sub headers {
         (map { my ($name, $instead) = @$_; ["readiness_header $name x;" =>
             qq("$name" cannot be given to "readiness_header": $instead)] }
             ['Accept-Ranges', '"max_ranges 0"'], ['Connection', 'nginx writes'],
-            ['Content-Encoding', 'use gzip'], ['content-length', 'nginx writes'],
+            ['Content-Encoding', 'use gzip'], ['content-length', 'nginx'],
             ['Content-Range', 'nginx'], ['Content-Type', 'use types or defau'],
             ['DATE', 'nginx writes it'], ['HTTP2-Settings', 'nginx'],
             ['Keep-Alive', 'use keepalive_timeout'],
@@ -133,13 +133,14 @@ sub headers {
         ['readiness_hide_header "";' => qq(invalid header name "" $hide)],
         ['readiness_hide_header X-A Content-Length;' => '"Content-Length" '
             . 'cannot be given to "readiness_hide_header": nginx writes it'],
-        ['readiness_hide_header ' . 'x' x 64 . ';' => qr/too long .*$hide: use/],
+        ['readiness_hide_header ' . 'x' x 64 . ';' => qr/too long .*$hide/],
         ['readiness_hide_header off X-A;' => '"X-A" after "off" in '
             . '"readiness_hide_header": off goes with no other word'],
         ['readiness_hide_header X-A off;' => qq("off" after "X-A" $hide goes )
             . 'with no other word: write it in a line of its own'],
         ["readiness_hide_header off;\nreadiness_hide_header off; #!" =>
-            '"readiness_hide_header off" is given twice in one block', 'twice']);
+            '"readiness_hide_header off" is given twice in one block',
+            'hide off twice']);
 
     accepted($t, in_location("readiness_hide_header $_;"), $_) for 'off',
         'owasp', 'Server X-Powered-By X-A', 'owasp X-A';
@@ -165,7 +166,8 @@ sub cookies {
             . "$in: "],
         ['readiness_cookies secure secure;' => qq("secure" $in says again what )
             . 'the line has said: keep one of them'],
-        ['readiness_cookies a httponly nohttponly;' => qq("nohttponly" $in says)],
+        ['readiness_cookies a httponly nohttponly;' =>
+            qq("nohttponly" $in says)],
         ['readiness_cookies samesite=lax samesite=strict;' =>
             qq("samesite=strict" $in says again)],
         ['readiness_cookies samesite=none;' => qq("samesite=none" without )
@@ -175,8 +177,8 @@ sub cookies {
         ["readiness_cookies off;\nreadiness_cookies off; #!" =>
             '"readiness_cookies off" is given twice in one block', 'off twice'],
         ["readiness_cookies secure;\nreadiness_cookies httponly; #!" =>
-            '"readiness_cookies" is given twice in one block: keep one line for '
-            . 'all cookies', 'all cookies twice'],
+            '"readiness_cookies" is given twice in one block: keep one line '
+            . 'for all cookies', 'all cookies twice'],
         ["readiness_cookies a secure;\nreadiness_cookies a httponly; #!" =>
             '"readiness_cookies a" is given twice in one block: keep one line '
             . 'for it', 'a cookie twice']);
@@ -193,7 +195,8 @@ sub rows {
     my @lines = map { "readiness_header X-$_ x;" } 1 .. 65;
     my $conf = "server {\n listen 127.0.0.1:1;\n readiness on;\n"
                . join("\n", @lines[0 .. 29])
-               . "\nlocation / {\n" . join("\n", @lines[30 .. 64]) . " #!\n }\n}\n";
+               . "\nlocation / {\n" . join("\n", @lines[30 .. 64])
+               . " #!\n }\n}\n";
 
     refused($t, $conf, 'more than 64 response headers with "readiness_header '
         . 'X-65" and what is given to its location besides: drop some of them',

@@ -146,8 +146,9 @@ for (
     # an application that says 404 is asked, and told of, before it is known
     # where the request ends
 
-    my ($line, $more) = grep { $_->{'http.request.id'}
-        eq $r->header('X-Request-Id') } $t->wait_lines('decision.log', ++$lines);
+    my $id = $r->header('X-Request-Id');
+    my ($line, $more) = grep { $_->{'http.request.id'} eq $id }
+                        $t->wait_lines('decision.log', ++$lines);
     $lines++ if $more;
     ok($line, "E05 $uri: has its line");
     is($line->{'http.route'} // '', $route, "E05 $uri: the line's route")

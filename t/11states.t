@@ -49,7 +49,8 @@ sub lists_lines {
     return join("\n", map({ "readiness_$_ off;" } qw(header headers hide_header
         log)), $i ? 'readiness_limit off;' : '') if $state eq 'off';
 
-    my $limits = $i ? "readiness_limit common cost=$i; readiness_limit $l;" : '';
+    my $limits = $i ? "readiness_limit common cost=$i; readiness_limit $l;"
+                    : '';
     return <<"CONF";
         readiness_header X-Name $l;
         readiness_header X-Of-$l yes;
@@ -151,7 +152,8 @@ sub lists {
     my %index = map { $level[$_] => $_ } 0 .. 3;
 
     my $want = $preset eq '' ? 'SAMEORIGIN' : $preset eq 'off' ? 'none'
-               : $preset[$index{$preset}] eq 'strict' ? 'DENY' : 'none no-store';
+               : $preset[$index{$preset}] eq 'strict' ? 'DENY'
+               : 'none no-store';
 
     my $got = join ' ', $r->header('X-Frame-Options') // 'none',
                         $r->header('Cache-Control') // ();
@@ -190,8 +192,8 @@ sub fields {
     my $r = ask(2, @s);
     my @adds = adds(@s);
 
-    is(join(' ', map { /^(\w)=1; Secure\z/i ? $1 : () } $r->values('Set-Cookie')),
-       "@adds", "E06 @s: cookies");
+    is(join(' ', map { /^(\w)=1; Secure\z/i ? $1 : () }
+            $r->values('Set-Cookie')), "@adds", "E06 @s: cookies");
     $logged{"/$s[2]/$s[3]/$n"} = ["@s", @adds];
 }
 

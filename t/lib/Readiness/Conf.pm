@@ -58,7 +58,10 @@ sub _name {
 
 # A message is told by a pattern or by a part of it.
 
-sub _pattern { my ($m) = @_; return ref $m || $m =~ /^\(\?\^/ ? qr/$m/ : qr/\Q$m\E/ }
+sub _pattern {
+    my ($m) = @_;
+    return ref $m || $m =~ /^\(\?\^/ ? qr/$m/ : qr/\Q$m\E/;
+}
 
 
 # nginx -t stops, with a message like this one at the marked line.
