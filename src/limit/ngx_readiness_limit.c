@@ -311,14 +311,18 @@ static ngx_int_t
 ngx_readiness_limit_judge(ngx_readiness_ctx_t *ctx,
     const ngx_readiness_loc_conf_t *conf)
 {
-    ngx_uint_t                    i, refused, watched;
+    ngx_uint_t                    i, found[2];
     ngx_readiness_limit_t        *limit;
-    ngx_readiness_reason_e        reason;
+    ngx_readiness_reason_e        reason[2];
     const ngx_readiness_state_t  *state;
 
-    refused = 0;
-    watched = 0;
-    reason = NGX_READINESS_LIMITER_UNAVAILABLE;
+    /* of those that refuse, and of those that would but are watched */
+
+    found[0] = 0;
+    found[1] = 0;
+    reason[0] = NGX_READINESS_LIMITER_UNAVAILABLE;
+    reason[1] = NGX_READINESS_LIMITER_UNAVAILABLE;
+
     limit = conf->limits.own->elts;
 
     for (i = 0; i < conf->limits.own->nelts; i++) {
@@ -329,30 +333,25 @@ ngx_readiness_limit_judge(ngx_readiness_ctx_t *ctx,
             continue;
         }
 
-        if (state->monitor) {
-            watched = 1;
-            continue;
-        }
-
-        refused = 1;
+        found[state->monitor] = 1;
 
         if (state->source != NGX_READINESS_SOURCE_UNAVAILABLE) {
-            reason = NGX_READINESS_RATE_LIMITED;
+            reason[state->monitor] = NGX_READINESS_RATE_LIMITED;
         }
     }
 
-    if (refused) {
+    if (found[0]) {
         if (!ctx->denied || conf->enable == NGX_READINESS_ON) {
             ctx->denied = 1;
-            ctx->reason = reason;
+            ctx->reason = reason[0];
         }
 
         return NGX_BUSY;
     }
 
-    if (watched && !ctx->denied) {
+    if (found[1] && !ctx->denied) {
         ctx->denied = 1;
-        ctx->reason = NGX_READINESS_RATE_LIMITED;
+        ctx->reason = reason[1];
     }
 
     return NGX_OK;
