@@ -27,6 +27,11 @@ readiness_rate ${s}s key=\$arg_k rate=1r/s $redis;
 CONF
 }
 
+# what the variables say, as a header
+
+my $vars = join ',', map { "\$readiness_$_" }
+    qw(decision reason limit limit_remaining limit_reset);
+
 my $locations = join '', map { <<"CONF" } qw(z r);
 location /$_/3 { readiness_limit ${_}3; proxy_pass http://%%APP%%; }
 location /$_/7 { readiness_limit ${_}7; proxy_pass http://%%APP%%; }
@@ -51,7 +56,7 @@ location /$_/two { readiness_limit ${_}7; readiness_limit ${_}3;
                    readiness_limit_headers standard legacy;
                    proxy_pass http://%%APP%%; }
 location /$_/vars { readiness_limit ${_}7; readiness_limit ${_}3;
-                    add_header X-Vars "\$readiness_decision,\$readiness_reason,\$readiness_limit,\$readiness_limit_remaining,\$readiness_limit_reset" always;
+                    add_header X-Vars "$vars" always;
                     proxy_pass http://%%APP%%; }
 CONF
 

@@ -21,6 +21,7 @@ readiness_redis main { server %%SHARED%%; timeout 20s; connect_timeout 20s; }
 
 readiness_rate z key=$arg_k rate=137r/d;
 readiness_rate r key=$arg_k rate=137r/d redis=main;
+readiness_rate race key=$arg_k rate=6000r/d;
 readiness_rate z2 key=$arg_k rate=150r/d;
 readiness_rate r2 key=$arg_k rate=150r/d redis=main;
 
@@ -33,6 +34,7 @@ server {
     listen 127.0.0.1:%%PORT0%% reuseport;
     location /z { readiness_limit z; empty_gif; }
     location /r { readiness_limit r; empty_gif; }
+    location /race { readiness_limit race; readiness_log off; empty_gif; }
     location /zr { readiness_limit z2; readiness_limit r; empty_gif; }
     location /rz { readiness_limit z; readiness_limit r2; empty_gif; }
     location /left { readiness_limit z2; readiness_limit r2;
@@ -56,6 +58,9 @@ for my $where (qw(z r zr rz)) {
     is(admitted(pipelines($t, 4, 250, "/$where?k=p$where")), '137 pass',
         "$where C09: four pipelines, 1000 requests");
 }
+
+is(admitted(pipelines($t[0], 8, 1500, '/race?k=a')), '6000 pass',
+    'C09: the workers do not get in each other\'s way');
 
 for my $s (qw(z r)) {
     is(admitted(streams($t[0], 3, 100, "/$s?k=h2")), '137 pass',
@@ -98,15 +103,19 @@ sub admitted {
 
 
 # All requests are written before an answer is read; two nginx take turns.
+# Of the answers only the status is looked at.
 
 sub pipelines {
     my ($t, $conns, $n, $uri) = @_;
     my @nginx = ref $t eq 'ARRAY' ? @$t : ($t);
-    my @c = map { $nginx[$_ % @nginx]->conn } 0 .. $conns - 1;
+    my @c = map { $nginx[$_ % @nginx]->conn(timeout => 60) } 0 .. $conns - 1;
+    my $bytes = format_request('GET', $uri) x ($n - 1)
+              . format_request('GET', $uri, close => 1);
 
-    $_->write(format_request('GET', $uri) x $n) for @c;
+    $_->write($bytes) for @c;
 
-    return map { my $c = $_; map { $c->response } 1 .. $n } @c;
+    return map { Readiness::Response->new(status => $_) }
+           map { $_->drain(60) =~ m{HTTP/1\.1 (\d+) }g } @c;
 }
 
 sub streams {

@@ -16,9 +16,9 @@ $t->conf(<<'CONF', workers => 2)->run;
 readiness_zone 256k;
 
 readiness_rate slow key=$arg_k rate=5r/d;
-readiness_rate fast key=$arg_k rate=1000r/s burst=1000;
 readiness_rate flood key=$arg_k rate=5r/d;
 readiness_rate free key=$arg_k rate=1000000r/s;
+readiness_rate half key=$arg_k rate=5r/d;
 
 readiness on;
 readiness_problem off;
@@ -27,8 +27,8 @@ keepalive_requests 1000000;
 server {
     listen 127.0.0.1:%%PORT0%%;
     location /slow { readiness_limit slow; empty_gif; }
-    location /fast { readiness_limit fast; empty_gif; }
     location /flood { readiness_limit flood; empty_gif; }
+    location /half { readiness_limit half; empty_gif; }
     location /free { readiness_limit free; empty_gif; }
 }
 CONF
@@ -43,6 +43,11 @@ is(many('/free', 20_000), 20_000, 'C02: 20 000 keys that refill at once');
 is(join(' ', map { left("/slow?k=$_") } 'a' .. 'j'),
     join(' ', map { 1 } 1 .. 10),
     'H06: full buckets are reused first: nothing that was spent is lost');
+
+# also when they are fewer than the others: some 3000 buckets have room
+
+is(many('/half', 2_500), 2_500, '2 500 keys that do not refill');
+is(left('/half?k=x0'), 3, 'H06: the first of them is still known');
 
 # buckets that are not: the rate that holds most pays
 

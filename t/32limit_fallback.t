@@ -12,6 +12,9 @@ use Readiness;
 
 my $t = Readiness->new;
 
+$t->subst(VARS => join ',', map { "\$readiness_$_" }
+    qw(decision reason limit limit_remaining));
+
 $t->conf(<<'CONF')->run;
 readiness_redis main { server %%REDIS%%; timeout 10s; connect_timeout 10s; }
 
@@ -26,7 +29,7 @@ readiness_log %%DIR%%/decision.log;
 
 server {
     listen 127.0.0.1:%%PORT0%%;
-    add_header X-Vars "$readiness_decision,$readiness_reason,$readiness_limit,$readiness_limit_remaining" always;
+    add_header X-Vars "%%VARS%%" always;
     location /default { readiness_limit default; proxy_pass http://%%APP%%; }
     location /local { readiness_limit local; proxy_pass http://%%APP%%; }
     location /allow { readiness_limit allow; proxy_pass http://%%APP%%; }
