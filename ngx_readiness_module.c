@@ -117,7 +117,7 @@ static ngx_command_t  ngx_readiness_commands[] = {
                         NGX_READINESS_HSL|NGX_CONF_1MORE,
                         ngx_readiness_log),
     ngx_readiness_local("readiness_log_field",
-                        NGX_READINESS_HSL|NGX_CONF_TAKE12,
+                        NGX_READINESS_HSLP|NGX_CONF_TAKE12,
                         ngx_readiness_log_field),
 
       ngx_null_command

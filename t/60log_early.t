@@ -29,7 +29,10 @@ server {
     location /app { proxy_pass http://%%APP%%; }
     location /late { limit_req zone=z burst=5; proxy_pass http://%%APP%%; }
     location /asked { auth_request /verdict; proxy_pass http://%%APP%%; }
-    location = /verdict { internal; proxy_pass http://%%APP%%/?app_delay=60000; }
+    location = /verdict {
+        internal;
+        proxy_pass http://%%APP%%/?app_delay=60000;
+    }
 }
 server {
     listen 127.0.0.1:%%PORT1%%;
