@@ -180,8 +180,8 @@ sub sequences {
     is(() = $data =~ /[\x00-\x09\x0b-\x1f\x7f]/g, 0,
         'B05 no control character stands in the log');
 
-    my $turns = qr/[\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}]/;
-    is(() = Encode::decode('UTF-8', $data) =~ /[\x{80}-\x{9f}]|$turns/g, 0,
+    my $turns = "\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}";
+    is(() = Encode::decode('UTF-8', $data) =~ /[\x{80}-\x{9f}$turns]/g, 0,
         'B05 nor what moves a cursor or turns the text');
 
     return;
