@@ -391,7 +391,7 @@ ngx_readiness_sink_keep_fd(ngx_conf_t *cf, ngx_readiness_sink_t *sink,
     clnf = cln->data;
     clnf->fd = fd;
     clnf->name = sink->name.data;
-    clnf->log = cf->log;
+    clnf->log = &cf->cycle->new_log;
 
     sink->fd = fd;
 
