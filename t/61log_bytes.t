@@ -230,7 +230,8 @@ sub injected {
     } @evil);
 
     for my $i (0 .. $#evil) {
-        is($lines[$i]{'readiness.decision'}, 'none', 'B07 the decision is ours');
+        is($lines[$i]{'readiness.decision'}, 'none',
+            'B07 the decision is ours');
         is($lines[$i]{'tenant.id'}, undef, 'B07 and the tenant');
         is($lines[$i]{own}, $evil[$i], 'B07 and the field what was sent');
     }
