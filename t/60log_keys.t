@@ -107,7 +107,8 @@ sub order {
         '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');
     my @head = (bind => '127.0.0.9',
         headers => [Host => 'API.Example.com:8080', @trace,
-                    'X-Forwarded-For' => '203.0.113.7', 'X-Forwarded-Proto' => 'https', 'User-Agent' => 'ua/1.0',
+                    'X-Forwarded-For' => '203.0.113.7',
+                    'X-Forwarded-Proto' => 'https', 'User-Agent' => 'ua/1.0',
                     'X-Request-Id' => 'id-of-the-proxy']);
 
     $t->get('/all/x?k=1', @head);

@@ -360,6 +360,13 @@ ngx_readiness_sink_syslog(ngx_readiness_sink_t *sink, u_char *line,
             break;
         }
 
+        if (err == NGX_ECONNREFUSED
+            && sink->syslog->server.sockaddr->sa_family != AF_UNIX)
+        {
+            /* said of an earlier line, which went out well */
+            ngx_readiness_sink_lost(sink, line, 0, 1, err);
+        }
+
         ngx_readiness_sink_close(sink);
     }
 
