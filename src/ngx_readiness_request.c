@@ -404,10 +404,23 @@ ngx_readiness_header_filter(ngx_http_request_t *r)
     ngx_readiness_ctx_t             *ctx;
     const ngx_readiness_loc_conf_t  *conf;
 
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
     conf = ngx_http_get_module_loc_conf(r, ngx_readiness_module);
 
-    if (r != r->main || conf->enable == NGX_READINESS_OFF) {
-        return ngx_http_next_header_filter(r);
+    if (conf->enable == NGX_READINESS_OFF) {
+
+        /* off, but an error_page of our refusal: Retry-After, no-store, ... */
+
+        ctx = ngx_readiness_find_ctx(r);
+
+        if (ctx == NULL || !ctx->enforced) {
+            return ngx_http_next_header_filter(r);
+        }
+
+        conf = ctx->conf;
     }
 
     ctx = ngx_readiness_get_ctx(r);

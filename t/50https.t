@@ -84,6 +84,7 @@ my $h2 = $t->h2(port => 1, tls => 1);
 is_deeply([$h2->get("/$theirs")->values($hsts)], [$preset], 'HTTP/2');
 is_deeply([$h2->get('/x?app_status=404')->values($hsts)], [$preset],
     'HTTP/2, 404');
+$h2->close;
 
 my $r = $t->get('/', port => 1);
 is($r->status, 400, 'plain http to a TLS port');
