@@ -403,7 +403,7 @@ ngx_readiness_client_own_host(ngx_http_request_t *r,
      * pass for "*.a", and is read as two hosts by those who trust us
      */
 
-    if (rdy_host_split(&r->headers_in.server, &host, &port) == RDY_OK) {
+    if (rdy_host_split(&r->headers_in.server, &name, &port) == RDY_OK) {
         client->host = r->headers_in.server;
     }
 
