@@ -74,8 +74,8 @@ sub destinations {
     }
 
     for my $where (\&in_policy) {
-        refused($t, $where->('readiness_log_field a b;'),
-            '"readiness_log_field" directive is not allowed here');
+        refused($t, $where->('readiness_log %%DIR%%/a.log;'),
+            '"readiness_log" directive is not allowed here');
     }
 }
 
