@@ -43,6 +43,7 @@ foreign();
 largest();
 full_call();
 ttl();
+slower();
 agreement();
 model();
 
@@ -240,7 +241,7 @@ sub keys_now { return join ' ', sort @{ cmd('KEYS', '*') } }
 
 sub store {
     my ($key, $spent, $at) = @_;
-    return cmd('SET', $key, pack('ad<d<', 'R', $spent, $at), 'PX', 3600_000);
+    return cmd('SET', $key, pack('ad<d<d<', 'R', $spent, $at, 8e15), 'PX', 3600_000);
 }
 
 sub without_ttl { return grep { cmd('PTTL', $_) < 1 } @{ cmd('KEYS', '*') } }
@@ -415,11 +416,11 @@ sub clock {
 sub foreign {
     my $inf = 9**9**9;
     my $nan = -sin $inf;
-    my $b = sub { pack 'ad<d<', @_ };
+    my $b = sub { pack 'ad<d<d<', @_, 8e15 };
     my %value = (
         'nothing'        => '',                    'a word'          => 'foreign',
-        'a number'       => '12345678901234567',   'another tag'     => $b->('S', 5, $NOW),
-        'a byte less'    => substr($b->('R', 5 * $UNIT, $NOW), 0, 16),
+        'a number'       => '1234567890123456789012345',  'another tag'     => $b->('S', 5, $NOW),
+        'a byte less'    => substr($b->('R', 5 * $UNIT, $NOW), 0, 24),
         'a byte more'    => $b->('R', 5 * $UNIT, $NOW) . 'x',
         'a million bytes' => 'R' x 1_000_000,      'spent NaN'       => $b->('R', $nan, $NOW),
         'spent -1'       => $b->('R', -1, $NOW),   'spent infinite'  => $b->('R', $inf, $NOW),
@@ -480,6 +481,35 @@ sub full_call {
     is(admitted($NOW, [map { @$_ } @r[0 .. 127]]), '1', '128 limits of one request');
     is(cmd('DBSIZE'), 128, 'are 128 keys');
     is(join(' ', map { (stored("k$_"))[0] } 1, 64, 128), join(' ', (2 * $UNIT) x 3), 'all charged');
+    fresh();
+}
+
+
+# The TTL of a bucket is made for the numbers of its last charge.
+
+sub slower {
+    decide(undef, [limit('s', 20, 5, 20, 20)]);
+    my $ms = cmd('PTTL', 's');
+    cmp_ok($ms, '<=', 5001, 'a bucket lives as long as it drains');
+
+    my $v = decide(undef, [limit('s', 20, 86400, 20, 1)]);
+    is($v->{admitted}, 0, 'slower numbers refuse');
+    $ms = cmd('PTTL', 's');
+    cmp_ok($ms, '>', 80_000_000, 'and what was spent is kept for as long as it now drains');
+
+    my $value = cmd('GET', 's');
+    decide(undef, [limit('s', 20, 86400, 20, 1)]);
+    is(cmd('GET', 's'), $value, 'which is written once');
+    fresh();
+
+    decide(undef, [limit('s', 20, 5, 20, 20)]);
+    decide(undef, [limit('s', 20, 86400, 20, 0)]);
+    cmp_ok(cmd('PTTL', 's'), '>', 80_000_000, 'also when it is only looked at');
+    fresh();
+
+    decide(undef, [limit('s', 20, 5, 20, 10)], [limit('full', 1, 86400, 1, 1)]);
+    decide(undef, [limit('s', 20, 86400, 20, 1), limit('full', 1, 86400, 1, 1)]);
+    cmp_ok(cmd('PTTL', 's'), '>', 40_000_000, 'and when another limit refuses');
     fresh();
 }
 

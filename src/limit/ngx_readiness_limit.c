@@ -36,7 +36,7 @@ ngx_readiness_limit_check(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     const ngx_readiness_loc_conf_t *conf)
 {
     ngx_int_t   rc;
-    ngx_uint_t  i, local, remote;
+    ngx_uint_t  i, n, local, remote;
 
     if (conf->limits.own == NULL) {
         return NGX_OK;
@@ -83,9 +83,15 @@ ngx_readiness_limit_check(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         return ngx_readiness_ask(r, ctx);
     }
 
-    for (i = 0; i < ctx->nlimits; i++) {
-        ctx->limits[i].asked = 0;
+    /* those that nobody was asked about are not met yet */
+
+    for (i = ctx->first, n = i; i < ctx->nlimits; i++) {
+        if (!ctx->limits[i].asked) {
+            ctx->limits[n++] = ctx->limits[i];
+        }
     }
+
+    ctx->nlimits = n;
 
     return ngx_readiness_limit_judge(ctx, conf);
 }

@@ -22,8 +22,10 @@
  *
  * The limits of one request are all charged or none is; later requests of the
  * call see what earlier ones were charged.  A request that is refused, or
- * whose costs are 0, writes nothing.  Whatever else stands in a key (another
- * type, a foreign value) is taken for a bucket nothing was spent of.
+ * whose costs are 0, writes nothing, except what its key would lose: a bucket
+ * that drains more slowly now than when its TTL was set is given a longer one.
+ * Whatever else stands in a key (another type, a foreign value) is taken for a
+ * bucket nothing was spent of.
  */
 
 

@@ -17,16 +17,18 @@
  *
  *     spent, at   the bucket, drained to now; until its place is first looked
  *                 at, spent is what MGET found
- *     full        us until it is full; set for charged buckets only, and so
- *                 the list of what is to be written
+ *     full        us until it is full; set for what was charged, and for what
+ *                 would expire too early, and so the list of what is written
  *     take, was   of the limits of one request: what it was charged, or false
  *                 where it did not fit; and full before that
  *
  * Buckets are charged while a request is still being checked, for its next
  * limit may have the same key; if it is refused then, that is taken back.
  *
- * Stored is an "R", then spent and at as doubles.  The TTL is rounded up, and
- * cut to 10^12 ms where Redis might not accept it.
+ * Stored is an "R", then spent, at, and when the key expires, as doubles.  The
+ * TTL is rounded up, and cut to 10^12 ms where Redis might not accept it.  It
+ * was made for the numbers of then: under slower ones the bucket is written
+ * anew even if it is only looked at, or it would be forgotten half full.
  *
  * drain is exact up to 2^53, as in rdy_rate_drain().  It is larger only for a
  * bucket left alone for long; then the bucket is empty or at most a millionth
@@ -58,7 +60,7 @@ static const char rdy_script[] =
     "\n"
     "        local key = keys[i]\n"
     "        local p = place[key]\n"
-    "        local tag, used, since\n"
+    "        local tag, used, since, ends\n"
     "\n"
     "        if p then\n"
     "            used, since = spent[p], at[p]\n"
@@ -67,11 +69,11 @@ static const char rdy_script[] =
     "            place[key] = p\n"
     "            used, since = 0, now\n"
     "            local value = spent[i]\n"
-    "            if value and #value == 17 then\n"
-    "                tag, used, since = parse('<Bdd', value)\n"
+    "            if value and #value == 25 then\n"
+    "                tag, used, since, ends = parse('<Bddd', value)\n"
     "                if tag ~= 82 or not (used >= 0 and used <= 9e15\n"
     "                                     and since >= 0) then\n"
-    "                    used, since = 0, now\n"
+    "                    used, since, ends = 0, now, nil\n"
     "                end\n"
     "            end\n"
     "        end\n"
@@ -93,6 +95,10 @@ static const char rdy_script[] =
     "            end\n"
     "        else\n"
     "            since = now\n"
+    "        end\n"
+    "\n"
+    "        if ends and used * period > (ends - now + 1000) * count then\n"
+    "            full[p] = used * period / count\n"
     "        end\n"
     "\n"
     "        local before = full[p]\n"
@@ -145,7 +151,7 @@ static const char rdy_script[] =
     "    local ttl = us / 1000\n"
     "    ttl = ttl < 1e12 and ttl - ttl % 1 + 1 or 1e12\n"
     "    call('PSETEX', keys[p], format('%d', ttl),\n"
-    "         pack('<Bdd', 82, spent[p], at[p]))\n"
+    "         pack('<Bddd', 82, spent[p], at[p], now + us))\n"
     "end\n"
     "\n"
     "return table.concat(out)\n";
