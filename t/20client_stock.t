@@ -25,7 +25,8 @@ server {
     real_ip_header $realip{$_};
     real_ip_recursive on;
     location / {
-        return 200 "\$remote_addr \$readiness_client_addr \$readiness_peer_addr";
+        set \$both "\$readiness_client_addr \$readiness_peer_addr";
+        return 200 "\$remote_addr \$both";
     }
     location /again {
         set_real_ip_from 203.0.113.0/24;

@@ -243,8 +243,8 @@ sub others {
         one_each($r, 'and ours');
     }
 
-    $r = $t->get("/", bind => "127.0.0.9", headers => [map { ("X-Forwarded-For" => "6.6.6.6") }
-                                  1 .. 900]);
+    $r = $t->get('/', bind => '127.0.0.9', headers =>
+        [map { ('X-Forwarded-For', '6.6.6.6') } 1 .. 900]);
     is(forged($r), '', 'A10 nine hundred forged lines');
 
     $r = $t->get('/off', bind => '127.0.0.9',

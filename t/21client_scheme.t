@@ -129,10 +129,11 @@ sub own {
 
     is(told(0, [Host => 'localhost'], version => '1.0'),
         "http localhost $p0", 'HTTP/1.0');
-    is(told(0, [], version => '1.0', host => ''), "http - $p0", 'B13 HTTP/1.0 without a Host');
+    is(told(0, [], version => '1.0', host => ''), "http - $p0",
+        'B13 HTTP/1.0 without a Host');
 
-    my $r = $t->raw("GET http://Evil.example/ HTTP/1.1\r\nHost: good.example\r\n"
-                    . "Connection: close\r\n\r\n");
+    my $r = $t->raw("GET http://Evil.example/ HTTP/1.1\r\n"
+        . "Host: good.example\r\nConnection: close\r\n\r\n");
     is($r->seen('X-Forwarded-Host'), 'evil.example',
         'E08 the host of an absolute URI is the one nginx routes by');
     is($r->seen('Forwarded'), 'for=127.0.0.1;host=evil.example;proto=http',

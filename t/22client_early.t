@@ -93,7 +93,8 @@ sub old_versions {
     ($r, $l) = told("GET /all\r\n");
     like($r->body, qr/^127\.0\.0\.1 [0-9a-f-]{36}$/, 'B13 HTTP/0.9: variables');
 
-    ($r, $l) = told("GET /app HTTP/1.0\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
+    ($r, $l) = told("GET /app HTTP/1.0\r\n"
+                    . "X-Forwarded-For: 203.0.113.7\r\n\r\n");
     is($r->seen('X-Forwarded-For'), '203.0.113.7', 'B13 HTTP/1.0 without Host');
     is($r->seen('Forwarded'), 'for=203.0.113.7;proto=http', 'has no host');
     is($r->header('X-Request-Id'), $l->{'http.request.id'}, 'an ID and a line');
@@ -117,8 +118,8 @@ sub refused {
         ['a bad Host', "GET / HTTP/1.1\r\n${xff}Host: a/b\r\n\r\n", 400, 1],
         ['a bad header', "GET / HTTP/1.1\r\nHost: a\r\n${xff}X\0Y: 1\r\n\r\n",
          400, 1],
-        ['a bad header before', "GET / HTTP/1.1\r\nHost: a\r\nX\0: 1\r\n$xff\r\n",
-         400, 0],
+        ['a bad header before', "GET / HTTP/1.1\r\nHost: a\r\nX\0: 1\r\n"
+         . "$xff\r\n", 400, 0],
         ['a long header', "GET / HTTP/1.1\r\nHost: a\r\n$xff$big\r\n", 400, 1],
         ['too many headers', "GET / HTTP/1.1\r\nHost: a\r\n$xff"
          . join('', map { "X-$_: " . 'y' x 800 . "\r\n" } 1 .. 9) . "\r\n",

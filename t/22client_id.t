@@ -217,7 +217,8 @@ sub refused {
         ['X_Request_Id' => 'in-bound-2'])->json->{headers} }), 1,
         'A14 nor reach the application');
 
-    my %bad = ('empty' => '', 'blank' => '   ', 'a tab' => "\t", 'short' => 'a' x 7,
+    my %bad = ('empty' => '', 'blank' => '   ', 'a tab' => "\t",
+        'short' => 'a' x 7,
         'long' => 'a' x 129, 'very long' => 'a' x 50000, 'comma' => 'aaaa,bbbb',
         'list' => 'in-bound-1, in-bound-2', 'a blank inside' => 'in bound 1',
         'quotes' => '"in-bound"', 'a backslash' => 'in\\bound1',
@@ -266,7 +267,7 @@ sub bytes {
 sub off {
     my $r = $t->get('/', port => 4, headers => ['X-Request-Id' => 'their own']);
 
-    is($r->seen('X-Request-Id'), 'their own', 'off: it is none of our business');
+    is($r->seen('X-Request-Id'), 'their own', 'off: it is not our business');
     is($r->header('X-Request-Id'), undef, 'and is not answered');
     is($t->get('/return', port => 4)->body, '[]', 'the variable is empty');
 

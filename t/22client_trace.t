@@ -17,7 +17,15 @@ readiness_log %%DIR%%/decision.log;
 readiness_trusted_proxies 127.0.0.1;
 
 map "" $all {
-    default "$readiness_client_addr|$readiness_client_key|$readiness_peer_addr|$readiness_scheme|$readiness_request_id|$readiness_trace_id";
+    default "$client|$readiness_scheme|$ids";
+}
+
+map "" $client {
+    default "$readiness_client_addr|$readiness_client_key|$readiness_peer_addr";
+}
+
+map "" $ids {
+    default "$readiness_request_id|$readiness_trace_id";
 }
 
 server {
