@@ -157,7 +157,11 @@ sub disk {
     $t->reload;
     $t->wait_old_workers;
 
-    cmp_ok($good->(), '>=', $fit + 24 - 8, 'B09 new lines are written');
+    # what a buffer held when it was full may be lost, in part
+
+    my $new = $good->() - $fit;
+    $uri eq '/full' ? is($new, 24, 'B09 all new lines are written')
+                    : cmp_ok($new, '>', 8, 'B09 new lines are written');
     my @bad = bad_json_lines($path);
     cmp_ok(@bad, '<=', 1, 'B09 one broken line at most') or diag(@bad);
     is(() = told($path), 1, 'B09 and no more is said within the minute');
