@@ -79,11 +79,22 @@ typedef struct {
 extern const ngx_readiness_reason_t  ngx_readiness_reasons[];
 
 
-/* EXPR: a complex value together with its source text, for messages */
+/* EXPR: ngx_readiness_expr.c */
+
+#define NGX_READINESS_MAX_PARTS      32
 
 typedef struct {
-    ngx_http_complex_value_t     cv;
-    ngx_str_t                    text;
+    ngx_str_t                    text;       /* or the variable's name */
+    ngx_int_t                    index;      /* of the variable */
+    ngx_uint_t                   capture;    /* its number, $1 .. $9 */
+    unsigned                     variable:1;
+} ngx_readiness_expr_part_t;
+
+
+typedef struct {
+    ngx_str_t                    text;       /* as it was written */
+    ngx_readiness_expr_part_t   *parts;
+    ngx_uint_t                   nparts;     /* 0: text has no variables */
 } ngx_readiness_expr_t;
 
 

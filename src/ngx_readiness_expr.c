@@ -4,14 +4,26 @@
  */
 
 
-/* EXPR: text with nginx variables, compiled once, worked out per request */
+/*
+ * EXPR: text with nginx variables, compiled once, worked out per request.
+ *
+ * Not nginx's complex values: these look at each variable twice, once for the
+ * length and once for the copy, and a regular expression that runs in between,
+ * in a map, changes captures.  Here each part is looked at once.
+ */
 
 
 #include "ngx_readiness.h"
 
 
-static size_t ngx_readiness_expr_name(const ngx_str_t *text, size_t i,
+static ngx_int_t ngx_readiness_expr_compile(ngx_conf_t *cf,
+    ngx_readiness_expr_t *expr);
+static ngx_int_t ngx_readiness_expr_next(const ngx_str_t *text, size_t *pos,
+    ngx_readiness_expr_part_t *part);
+static ngx_int_t ngx_readiness_expr_name(const ngx_str_t *text, size_t *pos,
     ngx_str_t *name);
+static void ngx_readiness_expr_part(ngx_http_request_t *r,
+    const ngx_readiness_expr_part_t *part, ngx_str_t *value);
 static ngx_uint_t ngx_readiness_expr_known(ngx_http_core_main_conf_t *cmcf,
     const ngx_str_t *name);
 
@@ -19,17 +31,28 @@ static ngx_uint_t ngx_readiness_expr_known(ngx_http_core_main_conf_t *cmcf,
 ngx_int_t
 ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text, ngx_readiness_expr_t *expr)
 {
-    size_t                             i;
-    ngx_str_t                         *value, name;
-    ngx_readiness_main_conf_t         *rmcf;
-    ngx_readiness_expr_place_t        *place;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_uint_t                   i;
+    ngx_str_t                   *value;
+    ngx_readiness_main_conf_t   *rmcf;
+    ngx_readiness_expr_place_t  *place;
 
     value = cf->args->elts;
 
-    for (i = 0; (i = ngx_readiness_expr_name(text, i, &name)) != 0; ) {
+    expr->text = *text;
+    expr->parts = NULL;
+    expr->nparts = 0;
 
-        if (name.len && name.data[0] >= '1' && name.data[0] <= '9') {
+    if (ngx_strlchr(text->data, text->data + text->len, '$') == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_readiness_expr_compile(cf, expr) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < expr->nparts; i++) {
+
+        if (expr->parts[i].capture) {
             ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                                "\"%V\" in \"%V\" holds a numbered capture, "
                                "which any regular expression in a map "
@@ -37,28 +60,6 @@ ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text, ngx_readiness_expr_t *expr)
                                text, &value[0]);
             break;
         }
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    expr->text = *text;
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = &expr->cv;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-
-        /* nginx has said what is wrong, but not of what */
-
-        (void) ngx_readiness_conf_error(cf, "invalid \"%V\" in \"%V\": write "
-                                        "a variable as $name or ${name}",
-                                        text, &value[0]);
-        return NGX_ERROR;
-    }
-
-    if (expr->cv.lengths == NULL) {
-        return NGX_OK;
     }
 
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_readiness_module);
@@ -77,38 +78,116 @@ ngx_readiness_expr(ngx_conf_t *cf, ngx_str_t *text, ngx_readiness_expr_t *expr)
 }
 
 
+static ngx_int_t
+ngx_readiness_expr_compile(ngx_conf_t *cf, ngx_readiness_expr_t *expr)
+{
+    size_t                      pos;
+    ngx_int_t                   rc;
+    ngx_str_t                  *value;
+    ngx_readiness_expr_part_t   part, *parts;
+
+    value = cf->args->elts;
+    pos = 0;
+
+    parts = ngx_palloc(cf->pool, NGX_READINESS_MAX_PARTS
+                                 * sizeof(ngx_readiness_expr_part_t));
+    if (parts == NULL) {
+        return NGX_ERROR;
+    }
+
+    while ((rc = ngx_readiness_expr_next(&expr->text, &pos, &part)) == NGX_OK)
+    {
+        if (expr->nparts == NGX_READINESS_MAX_PARTS) {
+            (void) ngx_readiness_conf_error(cf, "\"%V\" in \"%V\" has more "
+                             "than %d parts: make some of it a variable, with "
+                             "\"map\"", &expr->text, &value[0],
+                             NGX_READINESS_MAX_PARTS);
+            return NGX_ERROR;
+        }
+
+        if (part.variable && part.capture == 0) {
+            part.index = ngx_http_get_variable_index(cf, &part.text);
+            if (part.index == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+        }
+
+        parts[expr->nparts++] = part;
+    }
+
+    if (rc == NGX_ERROR) {
+        (void) ngx_readiness_conf_error(cf, "invalid \"%V\" in \"%V\": write "
+                             "a variable as $name or ${name}", &expr->text,
+                             &value[0]);
+        return NGX_ERROR;
+    }
+
+    expr->parts = parts;
+
+    return NGX_OK;
+}
+
+
 /*
- * The name of the next variable in text from i on, which may be empty; returns
- * where it ends, or 0 when there is none.
+ * The part of text at *pos, which is moved behind it.  NGX_DONE: there is no
+ * more; NGX_ERROR: a "$" without a name, or "${" without "}".
  */
 
-static size_t
-ngx_readiness_expr_name(const ngx_str_t *text, size_t i, ngx_str_t *name)
+static ngx_int_t
+ngx_readiness_expr_next(const ngx_str_t *text, size_t *pos,
+    ngx_readiness_expr_part_t *part)
 {
-    u_char      c;
-    ngx_uint_t  brace;
+    size_t  i;
+
+    i = *pos;
+
+    if (i == text->len) {
+        return NGX_DONE;
+    }
+
+    ngx_memzero(part, sizeof(ngx_readiness_expr_part_t));
+
+    if (text->data[i] == '$') {
+        part->variable = 1;
+
+        if (ngx_readiness_expr_name(text, pos, &part->text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (part->text.data[0] >= '1' && part->text.data[0] <= '9') {
+            part->capture = part->text.data[0] - '0';
+        }
+
+        return NGX_OK;
+    }
 
     while (i < text->len && text->data[i] != '$') {
         i++;
     }
 
-    if (i == text->len) {
-        return 0;
-    }
+    part->text.data = text->data + *pos;
+    part->text.len = i - *pos;
+    *pos = i;
 
-    i++;
+    return NGX_OK;
+}
+
+
+/* the name of the variable whose "$" is at *pos */
+
+static ngx_int_t
+ngx_readiness_expr_name(const ngx_str_t *text, size_t *pos, ngx_str_t *name)
+{
+    u_char      c;
+    size_t      i;
+    ngx_uint_t  brace;
+
+    i = *pos + 1;
 
     brace = (i < text->len && text->data[i] == '{');
     i += brace;
 
     name->data = text->data + i;
-
-    if (!brace && i < text->len && text->data[i] >= '1'
-        && text->data[i] <= '9')
-    {
-        name->len = 1;
-        return i + 1;
-    }
 
     for (name->len = 0; i < text->len; i++, name->len++) {
         c = text->data[i];
@@ -118,9 +197,30 @@ ngx_readiness_expr_name(const ngx_str_t *text, size_t i, ngx_str_t *name)
         {
             break;
         }
+
+        if (name->len == 0 && c >= '1' && c <= '9') {
+            /* a capture: one digit, as nginx has it */
+            i++;
+            name->len = 1;
+            break;
+        }
     }
 
-    return i;
+    if (name->len == 0) {
+        return NGX_ERROR;
+    }
+
+    if (brace) {
+        if (i == text->len || text->data[i] != '}') {
+            return NGX_ERROR;
+        }
+
+        i++;
+    }
+
+    *pos = i;
+
+    return NGX_OK;
 }
 
 
@@ -129,10 +229,10 @@ ngx_readiness_expr_name(const ngx_str_t *text, size_t i, ngx_str_t *name)
 ngx_int_t
 ngx_readiness_expr_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
 {
-    size_t                       i;
-    ngx_str_t                    name;
+    size_t                       pos;
     ngx_uint_t                   n;
     ngx_http_core_main_conf_t   *cmcf;
+    ngx_readiness_expr_part_t    part;
     ngx_readiness_expr_place_t  *place;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -140,18 +240,20 @@ ngx_readiness_expr_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
 
     for (n = 0; n < rmcf->exprs.nelts; n++) {
 
-        for (i = 0;
-             (i = ngx_readiness_expr_name(&place[n].text, i, &name)) != 0;
-             /* void */ )
+        pos = 0;
+
+        while (ngx_readiness_expr_next(&place[n].text, &pos, &part) == NGX_OK)
         {
-            if (ngx_readiness_expr_known(cmcf, &name)) {
+            if (!part.variable || part.capture
+                || ngx_readiness_expr_known(cmcf, &part.text))
+            {
                 continue;
             }
 
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "unknown variable \"$%V\" in \"%V\": write one that "
                           "nginx has, or make it with \"map\" or \"set\" "
-                          "in %s:%ui", &name, &place[n].directive,
+                          "in %s:%ui", &part.text, &place[n].directive,
                           place[n].file, place[n].line);
             return NGX_ERROR;
         }
@@ -168,10 +270,6 @@ ngx_readiness_expr_known(ngx_http_core_main_conf_t *cmcf,
     ngx_uint_t            i;
     ngx_hash_key_t       *key;
     ngx_http_variable_t  *prefix;
-
-    if (name->data[0] >= '1' && name->data[0] <= '9') {
-        return 1;
-    }
 
     key = cmcf->variables_keys->keys.elts;
 
@@ -203,13 +301,77 @@ ngx_int_t
 ngx_readiness_expr_value(ngx_http_request_t *r,
     const ngx_readiness_expr_t *expr, ngx_str_t *value)
 {
-    if (expr->cv.lengths == NULL) {
-        *value = expr->cv.value;
+    u_char      *p;
+    size_t       len;
+    ngx_str_t    values[NGX_READINESS_MAX_PARTS];
+    ngx_uint_t   i;
+
+    if (expr->nparts == 0) {
+        *value = expr->text;
         return NGX_OK;
     }
 
-    return ngx_http_complex_value(r, (ngx_http_complex_value_t *) &expr->cv,
-                                  value);
+    if (expr->nparts == 1) {
+        ngx_readiness_expr_part(r, expr->parts, value);
+        return NGX_OK;
+    }
+
+    len = 0;
+
+    for (i = 0; i < expr->nparts; i++) {
+        ngx_readiness_expr_part(r, &expr->parts[i], &values[i]);
+        len += values[i].len;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = len;
+    value->data = p;
+
+    for (i = 0; i < expr->nparts; i++) {
+        p = ngx_cpymem(p, values[i].data, values[i].len);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a variable that cannot be had is empty, as it is for nginx */
+
+static void
+ngx_readiness_expr_part(ngx_http_request_t *r,
+    const ngx_readiness_expr_part_t *part, ngx_str_t *value)
+{
+    int                        *cap;
+    ngx_http_variable_value_t  *vv;
+
+    if (!part->variable) {
+        *value = part->text;
+        return;
+    }
+
+    ngx_str_null(value);
+
+    if (part->capture) {
+        cap = r->captures;
+
+        if (part->capture * 2 < r->ncaptures && cap[part->capture * 2] >= 0) {
+            value->data = r->captures_data + cap[part->capture * 2];
+            value->len = cap[part->capture * 2 + 1] - cap[part->capture * 2];
+        }
+
+        return;
+    }
+
+    vv = ngx_http_get_flushed_variable(r, part->index);
+
+    if (vv && !vv->not_found) {
+        value->data = vv->data;
+        value->len = vv->len;
+    }
 }
 
 

@@ -110,8 +110,9 @@ sub refused {
     my ($r, $status, $fact) = @_;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my @got = ($r->status, $r->values('Cache-Control'), $r->header('Retry-After')
-        ? 'later' : (), line_of($r)->{'readiness.decision'} || 'no line');
+    my @got = ($r->status, $r->values('Cache-Control'),
+        $r->header('Retry-After') ? 'later' : (),
+        line_of($r)->{'readiness.decision'} || 'no line');
     my @want = ($status, 'no-store', $status =~ /^(?:429|503)$/ ? 'later' : (),
         'deny');
 

@@ -67,6 +67,14 @@ server {
         proxy_pass http://%%APP%%;
     }
 
+    location /sliced/ {
+        readiness_limit a;
+        slice 4;
+        proxy_set_header Range $slice_range;
+        proxy_pass http://127.0.0.1:%%PORT0%%/plain/;
+    }
+    location /plain/ { readiness off; alias %%DIR%%/html/; }
+
     # E03
     location /tried/ {
         readiness_limit a;
@@ -220,6 +228,9 @@ sub subrequests {
     $r = ask($h, '/adding/?app_type=text/plain&app_body=it');
     is($r->body, 'part it', 'E01 addition');
     is(told($r) . ', ' . charged($r), 'allow, a 95', 'E01 one line, one cost');
+    $r = ask($h, '/sliced/dir/index.html');
+    is($r->body, 'index of dir', 'E01 slice');
+    is(told($r) . ', ' . charged($r), 'allow, a 94', 'E01 one line, one cost');
     is(charged(ask($h, '/limited/part')), 'spent 0',
         'E01 and no subrequest was charged');
 }
@@ -270,8 +281,8 @@ sub satisfy {
     my $h = host();
     is(ask($h, '/any/')->status, 200, 'E04 satisfy any');
     is(ask($h, '/any/')->status, 429, 'E04 does not void our refusal');
-    is(ask($h, '/any/', 'GET', headers => [Authorization => 'Basic dXNlcjpwYXNz'])
-        ->status, 429, 'E04 nor does a good password');
+    my @user = (Authorization => 'Basic dXNlcjpwYXNz');
+    is(ask($h, '/any/', 'GET', headers => \@user)->status, 429, 'E04 nor does a good password');
 
     my $r = ask($h, '/all/');
     is($r->status, 401, 'E04 allowed by us is not allowed by all');
@@ -305,9 +316,8 @@ sub into_stricter {
     ok(!exists $lines[0]{'readiness.revised'}, 'E05 the first as ever');
     ok($lines[1]{'readiness.revised'}, 'E05 the second is marked');
 
-    $r = $t->h2(port => 1)->get('/accel/?app_accel=/inner/added', headers =>
-        [host => $h]);
-    like($r->status, qr/^[24]/, 'E05 HTTP/2 as well');
+    $r = $t->h2(port => 1)->get('/accel/?app_accel=/inner/added', host => $h);
+    is($r->status . $r->json->{reason}, '429rate_limited', 'E05 HTTP/2');
     is(ask($h, '/inner/added')->status, 404, 'E05 internal is internal');
 }
 

@@ -413,7 +413,7 @@ ngx_readiness_limit_param(ngx_conf_t *cf, ngx_readiness_limit_t *limit,
         return NGX_CONF_ERROR;
     }
 
-    if (slot != &limit->cost || limit->cost->cv.lengths) {
+    if (slot != &limit->cost || limit->cost->nparts) {
         return NGX_CONF_OK;
     }
 

@@ -162,8 +162,7 @@ ngx_readiness_compile_lines(ngx_readiness_compile_t *c,
             continue;
         }
 
-        value = h[i].expr.cv.lengths ? &ngx_readiness_empty
-                                     : &h[i].expr.cv.value;
+        value = h[i].expr.nparts ? &ngx_readiness_empty : &h[i].expr.text;
 
         row = ngx_readiness_add_row(c, &h[i].name, value);
         if (row == NULL) {
@@ -173,7 +172,7 @@ ngx_readiness_compile_lines(ngx_readiness_compile_t *c,
         row->if_missing = h[i].if_missing;
         row->documents = h[i].documents;
 
-        if (h[i].expr.cv.lengths) {
+        if (h[i].expr.nparts) {
             row->value = ngx_readiness_row_expr;
             row->expr = &h[i].expr;
         }
