@@ -11,6 +11,7 @@
  */
 
 
+#include "observe/ngx_readiness_line.h"
 #include "observe/ngx_readiness_log.h"
 #include "observe/ngx_readiness_sink.h"
 #include "observe/rdy_json.h"
@@ -20,20 +21,6 @@
 /* Loki, Vector and Fluent Bit take lines of this length as they come */
 
 #define NGX_READINESS_LINE_MAX      16384
-
-/* bytes of output that a value is cut after */
-
-#define NGX_READINESS_MAX_PATH      2048
-#define NGX_READINESS_MAX_AGENT     512
-#define NGX_READINESS_MAX_HOST      255
-#define NGX_READINESS_MAX_ROUTE     255
-#define NGX_READINESS_MAX_METHOD    32
-#define NGX_READINESS_MAX_ID        128
-#define NGX_READINESS_MAX_ADDR      128
-#define NGX_READINESS_MAX_NAME      64
-#define NGX_READINESS_MAX_FIELD     1024
-
-#define NGX_READINESS_TRACE_ID_LEN  32
 
 /* an own field that would be cut shorter is left out */
 
@@ -56,18 +43,6 @@ _Static_assert(NGX_READINESS_MAX_FIXED + 4096 <= NGX_READINESS_LINE_MAX,
                "own fields have room in the line");
 
 
-#define ngx_readiness_put(p, text)                                            \
-    ngx_cpymem(p, text, sizeof(text) - 1)
-
-/* key is a literal, with all that stands before the value */
-
-#define ngx_readiness_put_text(p, key, value, max)                            \
-    ngx_readiness_log_text(p, key, sizeof(key) - 1, value, max)
-
-#define ngx_readiness_put_plain(p, key, value)                                \
-    ngx_readiness_log_plain(p, key, sizeof(key) - 1, value)
-
-
 static ngx_uint_t ngx_readiness_log_takes(ngx_http_request_t *r,
     const ngx_readiness_ctx_t *ctx, const ngx_readiness_log_t *log,
     ngx_uint_t *drawn);
@@ -81,15 +56,6 @@ static u_char *ngx_readiness_log_decision(u_char *p,
     const ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
 static u_char *ngx_readiness_log_place(u_char *p, ngx_http_request_t *r,
     const ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
-static u_char *ngx_readiness_log_request(u_char *p, ngx_http_request_t *r,
-    const ngx_readiness_ctx_t *ctx, ngx_uint_t path);
-static u_char *ngx_readiness_log_method(u_char *p, const ngx_str_t *method);
-static void ngx_readiness_log_sent_method(ngx_http_request_t *r,
-    ngx_str_t *method);
-static void ngx_readiness_log_sent_path(ngx_http_request_t *r,
-    ngx_str_t *path);
-static u_char *ngx_readiness_log_uri(u_char *p, ngx_http_request_t *r);
-static u_char *ngx_readiness_log_version(u_char *p, ngx_uint_t version);
 static u_char *ngx_readiness_log_status(u_char *p, ngx_http_request_t *r,
     const ngx_readiness_ctx_t *ctx);
 static u_char *ngx_readiness_log_limits(u_char *p,
@@ -100,58 +66,10 @@ static u_char *ngx_readiness_log_fields(u_char *p, u_char *end,
     ngx_http_request_t *r, const ngx_readiness_loc_conf_t *conf);
 
 
-static const ngx_str_t  ngx_readiness_log_methods[] = {
-    ngx_string("GET"),
-    ngx_string("POST"),
-    ngx_string("HEAD"),
-    ngx_string("PUT"),
-    ngx_string("DELETE"),
-    ngx_string("OPTIONS"),
-    ngx_string("PATCH"),
-    ngx_string("CONNECT"),
-    ngx_string("TRACE"),
-    ngx_null_string
-};
-
-
 /* of the worker; empty between two requests */
 
 static u_char      ngx_readiness_line[NGX_READINESS_LINE_MAX];
 static rdy_time_t  ngx_readiness_line_time;
-
-
-static ngx_inline u_char *
-ngx_readiness_log_text(u_char *p, const char *key, size_t len,
-    const ngx_str_t *value, size_t max)
-{
-    if (value->len == 0) {
-        return p;
-    }
-
-    p = ngx_cpymem(p, key, len);
-    p = rdy_json_string(p, value->data, value->len, max);
-    *p++ = '"';
-
-    return p;
-}
-
-
-/* the same for a value whose alphabet needs no escape, cut by its maker */
-
-static ngx_inline u_char *
-ngx_readiness_log_plain(u_char *p, const char *key, size_t len,
-    const ngx_str_t *value)
-{
-    if (value->len == 0) {
-        return p;
-    }
-
-    p = ngx_cpymem(p, key, len);
-    p = ngx_cpymem(p, value->data, value->len);
-    *p++ = '"';
-
-    return p;
-}
 
 
 void
@@ -409,202 +327,6 @@ ngx_readiness_log_place(u_char *p, ngx_http_request_t *r,
                        NGX_READINESS_TRACE_ID_LEN);
         *p++ = '"';
     }
-
-    return p;
-}
-
-
-static u_char *
-ngx_readiness_log_request(u_char *p, ngx_http_request_t *r,
-    const ngx_readiness_ctx_t *ctx, ngx_uint_t path)
-{
-    ngx_str_t  method;
-
-    ngx_readiness_log_sent_method(r, &method);
-
-    if (method.len) {
-        p = ngx_readiness_log_method(p, &method);
-    }
-
-    if (ctx->client_done) {
-
-        if (ctx->client.https) {
-            p = ngx_readiness_put(p, ",\"url.scheme\":\"https\"");
-
-        } else {
-            p = ngx_readiness_put(p, ",\"url.scheme\":\"http\"");
-        }
-    }
-
-    if (path == NGX_READINESS_PATH_FULL) {
-        p = ngx_readiness_log_uri(p, r);
-    }
-
-    if (method.len) {
-        p = ngx_readiness_log_version(p, r->http_version);
-    }
-
-    if (r->headers_in.user_agent) {
-        p = ngx_readiness_put_text(p, ",\"user_agent.original\":\"",
-                                   &r->headers_in.user_agent->value,
-                                   NGX_READINESS_MAX_AGENT);
-    }
-
-    /* a peer on a UNIX-domain socket is named by a path of its choice */
-
-    if (ctx->client.addr.family) {
-        p = ngx_readiness_put_plain(p, ",\"client.address\":\"",
-                                    &ctx->client.text);
-
-    } else {
-        p = ngx_readiness_put_text(p, ",\"client.address\":\"",
-                                   &ctx->client.text, NGX_READINESS_MAX_ADDR);
-    }
-
-    p = ngx_readiness_put_text(p, ",\"network.peer.address\":\"",
-                               &ctx->client.peer, NGX_READINESS_MAX_ADDR);
-
-    return p;
-}
-
-
-/*
- * The method as the client sent it, empty when no request line was read.
- * error_page and X-Accel-Redirect make a GET of any request, and of none.
- */
-
-static void
-ngx_readiness_log_sent_method(ngx_http_request_t *r, ngx_str_t *method)
-{
-    u_char  *space;
-
-    *method = r->method_name;
-
-    if (method->data != ngx_http_core_get_method.data) {
-        return;
-    }
-
-    if (r->unparsed_uri.data == NULL || r->request_line.len == 0) {
-        method->len = 0;
-        return;
-    }
-
-    space = memchr(r->request_line.data, ' ', r->request_line.len);
-
-    method->data = r->request_line.data;
-    method->len = space ? (size_t) (space - r->request_line.data) : 0;
-}
-
-
-static u_char *
-ngx_readiness_log_method(u_char *p, const ngx_str_t *method)
-{
-    const ngx_str_t  *known;
-
-    for (known = ngx_readiness_log_methods; known->len; known++) {
-
-        if (known->len == method->len
-            && ngx_strncmp(known->data, method->data, known->len) == 0)
-        {
-            p = ngx_readiness_put(p, ",\"http.request.method\":\"");
-            p = ngx_cpymem(p, known->data, known->len);
-            *p++ = '"';
-
-            return p;
-        }
-    }
-
-    p = ngx_readiness_put(p, ",\"http.request.method\":\"_OTHER\"");
-
-    return ngx_readiness_put_text(p, ",\"http.request.method_original\":\"",
-                                  method, NGX_READINESS_MAX_METHOD);
-}
-
-
-/*
- * The URI as it was sent, also one that nginx refused, as "/../" or "/%zz".
- * Of a request line that was not read to its end nginx 1.22 has no uri_end,
- * but may have moved it.
- */
-
-static void
-ngx_readiness_log_sent_path(ngx_http_request_t *r, ngx_str_t *path)
-{
-    *path = r->unparsed_uri;
-
-    if (path->data || r->uri_start == NULL || r->uri_end < r->uri_start) {
-        return;
-    }
-
-    if (r->http_version < NGX_HTTP_VERSION_20
-        && (r->uri_start < r->request_line.data
-            || r->uri_end > r->request_line.data + r->request_line.len))
-    {
-        return;
-    }
-
-    path->data = r->uri_start;
-    path->len = r->uri_end - r->uri_start;
-}
-
-
-/* the path of it, for nginx may have decoded and merged the other */
-
-static u_char *
-ngx_readiness_log_uri(u_char *p, ngx_http_request_t *r)
-{
-    u_char     *end;
-    ngx_str_t   path;
-
-    ngx_readiness_log_sent_path(r, &path);
-
-    if (path.data == NULL) {
-        return p;
-    }
-
-    end = memchr(path.data, '?', path.len);
-
-    if (end) {
-        path.len = end - path.data;
-    }
-
-    end = memchr(path.data, '#', path.len);
-
-    if (end) {
-        path.len = end - path.data;
-    }
-
-    if (path.len == 0) {
-        /* "GET http://host HTTP/1.1" */
-        ngx_str_set(&path, "/");
-    }
-
-    return ngx_readiness_put_text(p, ",\"url.path\":\"", &path,
-                                  NGX_READINESS_MAX_PATH);
-}
-
-
-static u_char *
-ngx_readiness_log_version(u_char *p, ngx_uint_t version)
-{
-    ngx_uint_t  major, minor;
-
-    if (version == NGX_HTTP_VERSION_11) {
-        return ngx_readiness_put(p, ",\"network.protocol.version\":\"1.1\"");
-    }
-
-    major = version / 1000;
-    minor = version % 1000;
-
-    p = ngx_readiness_put(p, ",\"network.protocol.version\":\"");
-    p = rdy_json_number(p, major);
-
-    if (major < 2) {
-        *p++ = '.';
-        p = rdy_json_number(p, minor);
-    }
-
-    *p++ = '"';
 
     return p;
 }
