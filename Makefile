@@ -85,7 +85,7 @@ unit: $(UNITS)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNITS)
 
 $(BUILD)/unit/%: t/00unit/%.c t/00unit/unit.h $(LEAVES) \
-                 $(wildcard src/*/rdy_*.h src/rdy_base.h) Makefile
+                 $(wildcard src/*/rdy_*.h src/rdy_*.h) Makefile
 	@mkdir -p $(BUILD)/unit
 	$(CC) $(LEAF_FLAGS) $< $(LEAVES) $(LEAF_LIBS) -o $@
 

@@ -198,6 +198,7 @@ typedef struct {
     ngx_readiness_redis_t       *redis;      /* NULL: this nginx's zone */
     ngx_uint_t                   cell;       /* its number in the zone */
     ngx_str_t                    prefix;     /* of its keys in Redis */
+    ngx_str_t                    policy;     /* member of RateLimit-Policy */
     u_char                      *file;
     ngx_uint_t                   line;
 } ngx_readiness_rate_t;

@@ -9,6 +9,7 @@
 
 #include "ngx_readiness.h"
 #include "limit/ngx_readiness_limit.h"
+#include "limit/rdy_field.h"
 
 
 static char *ngx_readiness_rate_param(ngx_conf_t *cf,
@@ -436,6 +437,7 @@ ngx_readiness_limit_resolve(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
 {
     u_char                   *p;
     ngx_uint_t                i, k;
+    rdy_field_t               field;
     const ngx_str_t          *name, *prefix;
     ngx_readiness_rate_t    **rate;
     ngx_readiness_redis_t   **redis;
@@ -445,6 +447,17 @@ ngx_readiness_limit_resolve(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
     redis = rmcf->redis.elts;
 
     for (i = 0; i < rmcf->rates.nelts; i++) {
+
+        field.name = rate[i]->name;
+        field.rate = &rate[i]->rate;
+
+        p = ngx_pnalloc(cf->pool, rdy_field_policy_len(&field, 1));
+        if (p == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        rate[i]->policy.data = p;
+        rate[i]->policy.len = rdy_field_policy(p, &field, 1) - p;
 
         if (rate[i]->redis_name.len == 0) {
             continue;

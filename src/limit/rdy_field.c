@@ -5,13 +5,13 @@
 
 
 #include "limit/rdy_field.h"
+#include "rdy_decimal.h"
 
 
 #define rdy_field_copy(p, s)                                                  \
     ((u_char *) memcpy(p, s, sizeof(s) - 1) + sizeof(s) - 1)
 
 
-static size_t rdy_field_digits(uint64_t n);
 static u_char *rdy_field_name(u_char *p, const rdy_str_t *name);
 
 
@@ -25,8 +25,8 @@ rdy_field_policy_len(const rdy_field_t *f, size_t n)
     for (i = 0; i < n; i++) {
         len += (i ? sizeof(", ") - 1 : 0)
                + sizeof("\"\";q=;w=") - 1 + f[i].name.len
-               + rdy_field_digits(f[i].rate->burst)
-               + rdy_field_digits(rdy_rate_window(f[i].rate));
+               + rdy_decimal_len(f[i].rate->burst)
+               + rdy_decimal_len(rdy_rate_window(f[i].rate));
     }
 
     return len;
@@ -65,8 +65,8 @@ rdy_field_limit_len(const rdy_field_t *f, size_t n)
     for (i = 0; i < n; i++) {
         len += (i ? sizeof(", ") - 1 : 0)
                + sizeof("\"\";r=;t=") - 1 + f[i].name.len
-               + rdy_field_digits(f[i].remaining)
-               + rdy_field_digits(f[i].seconds);
+               + rdy_decimal_len(f[i].remaining)
+               + rdy_decimal_len(f[i].seconds);
     }
 
     return len;
@@ -98,30 +98,13 @@ rdy_field_limit(u_char *p, const rdy_field_t *f, size_t n)
 u_char *
 rdy_field_number(u_char *p, uint64_t n)
 {
-    u_char  *end, *last;
+    u_char  *end;
 
-    end = p + rdy_field_digits(n);
-    last = end;
+    end = p + rdy_decimal_len(n);
 
-    do {
-        *--last = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
+    (void) rdy_decimal(end, n);
 
     return end;
-}
-
-
-static size_t
-rdy_field_digits(uint64_t n)
-{
-    size_t  len;
-
-    for (len = 1; n >= 10; len++) {
-        n /= 10;
-    }
-
-    return len;
 }
 
 

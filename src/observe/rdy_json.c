@@ -5,6 +5,7 @@
 
 
 #include "observe/rdy_json.h"
+#include "rdy_decimal.h"
 
 
 #define RDY_JSON_MAX_EXACT    ((uint64_t) 1 << 53)
@@ -308,29 +309,27 @@ rdy_json_hidden(uint32_t c)
 u_char *
 rdy_json_number(u_char *p, uint64_t n)
 {
-    u_char  *d, digits[RDY_JSON_NUMBER_LEN];
-    size_t   len;
+    u_char      *end;
+    rdy_uint_t   quoted;
 
     if (n < 10) {
         *p++ = (u_char) ('0' + n);
         return p;
     }
 
-    d = digits + sizeof(digits);
+    quoted = (n > RDY_JSON_MAX_EXACT);
 
-    if (n > RDY_JSON_MAX_EXACT) {
-        *--d = '"';
+    if (quoted) {
         *p++ = '"';
     }
 
-    do {
-        *--d = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
+    end = p + rdy_decimal_len(n);
 
-    len = digits + sizeof(digits) - d;
+    (void) rdy_decimal(end, n);
 
-    memcpy(p, d, len);
+    if (quoted) {
+        *end++ = '"';
+    }
 
-    return p + len;
+    return end;
 }

@@ -127,8 +127,22 @@ static ngx_int_t
 ngx_readiness_row_policies(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     const ngx_readiness_row_t *row, ngx_str_t *value)
 {
-    ngx_uint_t   n;
-    rdy_field_t  field[NGX_READINESS_MAX_LIMITS];
+    ngx_uint_t                    n;
+    rdy_field_t                   field[NGX_READINESS_MAX_LIMITS];
+    const ngx_readiness_state_t  *state;
+
+    if (ctx->nlimits == 1) {
+        state = &ctx->limits[0];
+
+        if (state->decided && !state->monitor) {
+            *value = state->rate->policy;
+
+        } else {
+            value->len = 0;
+        }
+
+        return NGX_OK;
+    }
 
     n = ngx_readiness_row_fields(ctx, field, &value->len);
 
