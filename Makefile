@@ -84,10 +84,16 @@ install: $(MODULE)
 unit: $(UNITS)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNITS)
 
-$(BUILD)/unit/%: t/00unit/%.c t/00unit/unit.h $(LEAVES) \
-                 $(wildcard src/*/rdy_*.h src/rdy_*.h) Makefile
-	@mkdir -p $(BUILD)/unit
-	$(CC) $(LEAF_FLAGS) $< $(LEAVES) $(LEAF_LIBS) -o $@
+LEAF_OBJS := $(patsubst src/%.c,$(BUILD)/leaf/%.o,$(LEAVES))
+LEAF_DEPS := $(wildcard src/*/rdy_*.h src/rdy_base.h t/00unit/*.h) Makefile
+
+$(BUILD)/leaf/%.o: src/%.c $(LEAF_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(LEAF_FLAGS) -c $< -o $@
+
+$(BUILD)/unit/%: t/00unit/%.c $(LEAF_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LEAF_FLAGS) $< $(LEAF_OBJS) $(LEAF_LIBS) -o $@
 
 replay: $(REPLAYS)
 	@for f in $(FUZZERS); do \
@@ -95,15 +101,9 @@ replay: $(REPLAYS)
 	    prove --exec '' $(BUILD)/replay/$$f :: t/fuzz/corpus/$$f/* \
 	    || exit 1; done
 
-$(BUILD)/replay/%: t/fuzz/%.c t/fuzz/replay.c $(LEAVES) Makefile
-	@mkdir -p $(BUILD)/replay
-	$(CC) $(LEAF_FLAGS) $< t/fuzz/replay.c $(LEAVES) $(LEAF_LIBS) -o $@
-
-# Programs that measure one leaf, or try it out at length: t/bench/*.c
-$(BUILD)/bench/%: t/bench/%.c $(LEAVES) $(wildcard src/*/rdy_*.h) Makefile
-	@mkdir -p $(BUILD)/bench
-	$(CC) -std=gnu11 -O2 -g $(WARN) -DRDY_STANDALONE -Isrc $< $(LEAVES) \
-	    -ljansson -lcrypto -o $@
+$(BUILD)/replay/%: t/fuzz/%.c t/fuzz/replay.c $(LEAF_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LEAF_FLAGS) $< t/fuzz/replay.c $(LEAF_OBJS) $(LEAF_LIBS) -o $@
 
 FUZZ_TIME ?= 60
 
