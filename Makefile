@@ -27,7 +27,7 @@ CONF_FLAGS := $(shell bash -c '. $(NGINX_SRC)/conf_flags \
                 && echo "$${NGX_CONF_FLAGS[@]}"' 2>/dev/null \
                 || echo --with-compat)
 
-.PHONY: all help install test unit replay e2e fuzz static static-test asan \
+.PHONY: all help install test built unit replay e2e fuzz static static-test asan \
         bench demo clean
 
 all: $(MODULE)
@@ -84,6 +84,8 @@ install: $(MODULE)
 unit: $(UNITS)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNITS)
 
+.SECONDARY:
+
 LEAF_OBJS := $(patsubst src/%.c,$(BUILD)/leaf/%.o,$(LEAVES))
 LEAF_DEPS := $(wildcard src/*/rdy_*.h src/rdy_base.h t/00unit/*.h) Makefile
 
@@ -124,6 +126,9 @@ TESTS ?= $(sort $(wildcard t/*.t))
 JOBS  ?= 2
 
 test: $(MODULE) unit replay e2e static-test
+
+# what the tests need, by as many jobs as make is given
+built: $(MODULE) $(UNITS) $(REPLAYS)
 
 e2e: $(MODULE)
 	prove -It/lib -j$(JOBS) $(TESTS)
