@@ -177,7 +177,8 @@ sub somebody_else {
             fastcgi uwsgi scgi)), 'access_log off; ' . $full;
         $text =~ s/events \{ \}/events { } http {/;
         $text =~ s/%%DIR%%/$dir/;
-        $text = 'load_module ' . $t->module . "; $text" if $t->module ne '';
+        $text = 'load_module ' . $t->module_copy . "; $text"
+            if $t->module ne '';
 
         my ($code, $out) = $t->nginx_t("$text }", raw => 1, as => 'nobody');
         is($code, 0, 'E11 as another user, where that one may write')

@@ -165,7 +165,7 @@ sub rules {
             "O5: with $need: back again";
     }
 
-    like($t->error_log, qr/refuses: .*(?:can't run this command|NOPERM)/,
+    like($t->error_log, qr/refuses: .*(?:can't run|NOPERM|no permissions)/,
         'O4: the log says why');
     return;
 }

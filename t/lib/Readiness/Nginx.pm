@@ -7,6 +7,7 @@ use warnings;
 
 use Cwd ();
 use File::Basename ();
+use File::Copy ();
 use Readiness::Process qw(alive children_of command gone resolve_binary
                           running_in stop_pid title_of);
 use Readiness::Util qw(append slurp tail wait_for);
@@ -30,6 +31,19 @@ sub module {
                                   "$root/build/ngx_readiness_module.so";
 
     return $path eq '' ? '' : Cwd::abs_path($path) || $path;
+}
+
+# The same where any user can read it; '' for a static build.
+
+sub module_copy {
+    my ($self) = @_;
+    my $module = $self->module;
+    my $copy = "$self->{dir}/module.so";
+
+    return '' if $module eq '';
+
+    File::Copy::copy($module, $copy) or die "$module: $!\n" if !-e $copy;
+    return $copy;
 }
 
 sub repo { return $root }
@@ -77,6 +91,7 @@ sub _config {
     die "the module is not built: $module (make, or READINESS_MODULE)\n"
         if $module ne '' && !-e $module;
 
+    $module = $self->module_copy if $o{as};
     push @top, "load_module $module;" if $module ne '';
     push @top, $o{main} if defined $o{main};
     push @top, 'user ' . ($o{user} || 'root') . ';' if $> == 0;
