@@ -217,8 +217,12 @@ system('redis-server', '--port', $first + 99, '--bind', '127.0.0.1',
        '--unixsocket', "$dir/redis.sock", '--save', '', '--appendonly', 'no',
        '--daemonize', 'yes', '--pidfile', "$dir/redis.pid", '--logfile',
        "$dir/redis.log", '--dir', $dir) == 0 or die "redis-server: $!";
-for (1 .. 100) { last if -S "$dir/redis.sock"; usleep(50_000); }
-($pids{redis}) = slurp("$dir/redis.pid") =~ /(\d+)/;
+for (1 .. 100) {
+    last if -S "$dir/redis.sock" && slurp("$dir/redis.pid") =~ /\d/;
+    usleep(50_000);
+}
+($pids{redis}) = slurp("$dir/redis.pid") =~ /(\d+)/
+    or die "redis-server does not start\n";
 
 @cases = grep { !$_->{module} || $module } @cases;
 
