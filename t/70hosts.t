@@ -57,8 +57,8 @@ my @refused = (
     ['a list of codings', "${post}Transfer-Encoding: gzip, chunked\r\n\r\n"
      . "0\r\n\r\n", 501],
     ['a signed length', "${post}Content-Length: +4\r\n\r\nabcd", 400],
-    ['a blank before the colon', "GET / HTTP/1.1\r\nHost : good.example\r\n\r\n",
-     400],
+    ['a blank before the colon', "GET / HTTP/1.1\r\nHost : good.example\r\n"
+     . "\r\n", 400],
     ['a length in HTTP/1.0 with coding', "POST / HTTP/1.0\r\nHost: "
      . "good.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
 );

@@ -111,6 +111,14 @@ server {
         auth_basic_user_file %%DIR%%/users;
         proxy_pass http://%%APP%%;
     }
+    location /any403/ {
+        readiness_limit spent;
+        readiness_limit_status 403;
+        readiness_problem off;
+        satisfy any;
+        allow all;
+        proxy_pass http://%%APP%%;
+    }
     location /all/ {
         readiness_limit a;
         auth_basic all;
@@ -282,7 +290,12 @@ sub satisfy {
     is(ask($h, '/any/')->status, 200, 'E04 satisfy any');
     is(ask($h, '/any/')->status, 429, 'E04 does not void our refusal');
     my @user = (Authorization => 'Basic dXNlcjpwYXNz');
-    is(ask($h, '/any/', 'GET', headers => \@user)->status, 429, 'E04 nor does a good password');
+    is(ask($h, '/any/', 'GET', headers => \@user)->status, 429,
+        'E04 nor does a good password');
+
+    # a 403 of the access phase would be forgotten for the "allow" after it
+
+    is(ask($h, '/any403/')->status, 403, 'E04 nor an allow, though it is 403');
 
     my $r = ask($h, '/all/');
     is($r->status, 401, 'E04 allowed by us is not allowed by all');
