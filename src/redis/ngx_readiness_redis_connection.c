@@ -280,9 +280,10 @@ ngx_readiness_redis_teardown(ngx_readiness_redis_peer_t *peer)
 
 /*
  * When the next attempt may be made: at once after a connection that had
- * lived, and while there are addresses that were not tried; else after a
- * pause, which doubles.  It is shortened by chance, so that the workers of
- * many machines do not come back together, and never lengthened.
+ * lived, or that a worker which shuts down has closed itself, since it still
+ * has requests to decide; and while there are addresses that were not tried;
+ * else after a pause, which doubles.  It is shortened by chance, so that the
+ * workers of many machines do not come back together, and never lengthened.
  */
 
 static void
@@ -295,7 +296,8 @@ ngx_readiness_redis_schedule(ngx_readiness_redis_peer_t *peer)
     }
 
     if (peer->state == NGX_READINESS_REDIS_UP
-        && ngx_current_msec - peer->since >= NGX_READINESS_REDIS_LIVED)
+        && (ngx_exiting
+            || ngx_current_msec - peer->since >= NGX_READINESS_REDIS_LIVED))
     {
         peer->failures = 0;
         delay = 0;
