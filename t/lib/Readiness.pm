@@ -346,6 +346,7 @@ END {
             if ($code == 0) {
                 $t->finish;
             } else {
+                $t->kill_all;
                 Test::More::diag("error.log:\n"
                                  . tail("$t->{dir}/error.log", 15));
                 $t->{finished} = 1;

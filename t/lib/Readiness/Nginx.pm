@@ -9,7 +9,7 @@ use Cwd ();
 use File::Basename ();
 use File::Copy ();
 use Readiness::Process qw(alive children_of command gone resolve_binary
-                          running_in stop_pid title_of);
+                          running_in spawn stop_pid title_of);
 use Readiness::Util qw(append slurp tail wait_for);
 
 my $root = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../../..');
@@ -138,6 +138,7 @@ sub conf {
     append("$self->{dir}/nginx.conf", $text);
     $self->{workers} = $text =~ /^\s*worker_processes\s+(\d+)/m ? $1 : 1;
     $self->{single} = $text =~ /^\s*master_process\s+off/m;
+    $self->{foreground} = $text =~ /^\s*daemon\s+off/m;
 
     while ($text =~ /^\s*readiness_log\s+"?([^\s;"]+)/mg) {
         my $log = $1;
@@ -193,9 +194,12 @@ sub run {
     die "nginx runs already" if $self->{pid} && alive($self->{pid});
     unlink "$dir/nginx.pid";
 
-    my ($code, $text) = command($self->_cmd("$dir/nginx.conf"),
-        out => "$dir/stderr." . ++$self->{runs}, dir => $dir, env => $self->_env,
-        timeout => 30);
+    my ($cmd, %o) = ($self->_cmd("$dir/nginx.conf"), dir => $dir,
+        out => "$dir/stderr." . ++$self->{runs}, env => $self->_env);
+    my ($code, $text) = (0, '');
+
+    if ($self->{foreground}) { spawn($cmd, %o) }
+    else { ($code, $text) = command($cmd, %o, timeout => 30) }
 
     die "nginx did not start ($code):\n$text" . tail("$dir/error.log", 20)
         if $code != 0;

@@ -101,9 +101,16 @@ sub append {
 }
 
 
+# The last lines, whatever the size of the file.
+
 sub tail {
     my ($file, $lines) = @_;
-    my @all = split /^/, slurp($file);
+
+    open my $fh, '<:raw', $file or return '';
+    seek $fh, -65536, 2;
+    local $/;
+    my $end = <$fh>;
+    my @all = split /^/, defined $end ? $end : '';
 
     splice @all, 0, @all - $lines if @all > $lines;
 
