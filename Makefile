@@ -152,7 +152,8 @@ $(STATIC)/nginx: $(SOURCES) Makefile
 	@mkdir -p $(STATIC)
 	@src=$$(t/source $(ABS)/$(BUILD)/source) && cd "$$src" \
 	&& ./configure --prefix=$(STATIC) --builddir=$(STATIC)/objs \
-	    --with-debug --with-threads --with-http_ssl_module \
+	    --with-debug --with-threads --with-poll_module \
+	    --with-select_module --with-http_ssl_module \
 	    --with-http_v2_module --with-http_realip_module \
 	    --with-http_auth_request_module --with-http_addition_module \
 	    --with-http_slice_module --with-http_sub_module \
