@@ -95,8 +95,13 @@ sub level {
     wait_for { keys %{ $t->fds($worker) } <= $fds } 20;
     my $now = keys %{ $t->fds($worker) };
     cmp_ok($now, '<=', $fds, "$name: no descriptor is left (O5)");
-    my $grown = $t->rss($worker) - $rss;
-    cmp_ok($grown, '<', 3 * 1024, "$name: memory is back (O5)");
+
+  SKIP: {
+        skip('a sanitizer keeps what was freed', 1)
+            if $t->built =~ /-fsanitize/ || $ENV{READINESS_WRAPPER};
+        cmp_ok($t->rss($worker) - $rss, '<', 3 * 1024,
+               "$name: memory is back (O5)");
+    }
 }
 
 
