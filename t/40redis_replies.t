@@ -49,7 +49,8 @@ sub normal {
     my ($name) = @_;
     $fake->pass;
     ok((wait_for { $t->get(uri(1))->status == 200 } 10), "$name: normal again");
-    is($t->get(uri(0))->status, 429, "$name: and refusing again");
+    ok((wait_for { $t->get(uri(0))->status == 429 } 10),
+       "$name: and refusing again");
 }
 
 # Streams of one connection at once, right and wrong ones mixed; returns how
@@ -95,8 +96,7 @@ sub rounds {
 }
 
 srand 4711;
-is($t->get(uri(1))->status, 200, 'a cost that fits');
-is($t->get(uri(0))->status, 429, 'a cost that does not');
+normal('at first');
 
 # G01
 rounds('G01 jitter up to twice the timeout', 12, delay => [0, 120],
@@ -130,7 +130,12 @@ rounds('G06 several replies in one segment', 2, merge => 2, on => 'EVALSHA');
 $t->get(uri(1));
 for my $at (1 .. 40) {
     $fake->set(split => $at, on => 'EVALSHA');
-    my ($ok, $no) = ($t->get(uri(1))->status, $t->get(uri(0))->status);
+    my ($ok, $no);
+    for (1 .. 20) {
+        # a busy machine may miss the deadline, never the verdict
+        ($ok, $no) = ($t->get(uri(1))->status, $t->get(uri(0))->status);
+        last if $ok != 503 && $no != 503;
+    }
     next if $ok == 200 && $no == 429;
     fail("G06 split at byte $at: $ok, $no");
 }
