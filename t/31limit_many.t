@@ -68,8 +68,12 @@ is(left('/flood?k=z'), 1, 'H06: the least recently used goes first');
 is(join(' ', sort $t->workers), join(' ', sort @worker), 'no worker was lost');
 
 for (@worker) {
-    my $grown = $t->rss($_) - $rss{$_};
-    cmp_ok($grown, '<', 4096, "C02: a worker has grown by $grown kB")
+  SKIP: {
+        skip('a sanitizer keeps what was freed', 1)
+            if $t->built =~ /-fsanitize/;
+        my $grown = $t->rss($_) - $rss{$_};
+        cmp_ok($grown, '<', 4096, "C02: a worker has grown by $grown kB")
+    }
 }
 
 ok($t->reload, 'H06: reloaded while full');
