@@ -22,7 +22,8 @@ my @modes = (
      main => "daemon off;\nmaster_process off;"],
     ['use poll', events => 'use poll;', workers => 2],
     ['use select', events => 'use select;', workers => 2],
-    ['threads', main => "thread_pool default threads=4;\ntimer_resolution 50ms;",
+    ['threads',
+     main => "thread_pool default threads=4;\ntimer_resolution 50ms;",
      http => 'aio threads; sendfile on;', workers => 2],
 );
 
