@@ -393,54 +393,56 @@ static ngx_int_t
 ngx_readiness_client_own_host(ngx_http_request_t *r,
     ngx_readiness_client_t *client)
 {
-    size_t      len;
     u_char     *p;
-    ngx_str_t  *host;
+    ngx_str_t  *host, *server;
     rdy_str_t   name, port;
 
-    /*
-     * nginx routes by names that are none: a list such as "evil, www.a" would
-     * pass for "*.a", and is read as two hosts by those who trust us
-     */
-
-    if (rdy_host_split(&r->headers_in.server, &name, &port) == RDY_OK) {
-        client->host = r->headers_in.server;
-    }
-
-    len = client->host.len;
+    server = &r->headers_in.server;
     host = r->headers_in.host ? &r->headers_in.host->value : NULL;
 
-    /* nothing longer than the name, nothing behind it */
-
-    if (host == NULL || host->len <= len + 1 || host->data[len] != ':'
-        || rdy_host_split(host, &name, &port) != RDY_OK || name.len != len)
+    if (host == NULL || rdy_host_split(host, &name, &port) != RDY_OK
+        || name.len != server->len
+        || (ngx_memcmp(name.data, server->data, name.len) != 0
+            && ngx_strncasecmp(name.data, server->data, name.len) != 0))
     {
+        /*
+         * nginx routes by names that are none: a list such as "evil, www.a"
+         * would pass for "*.a", and is read as two hosts by those who trust us
+         */
+
+        if (rdy_host_split(server, &name, &port) == RDY_OK) {
+            client->host = *server;
+        }
+
+        ngx_readiness_client_port(r, client);
+        return NGX_OK;
+    }
+
+    if (port.len == 0) {
+        client->host = *server;
         ngx_readiness_client_port(r, client);
         return NGX_OK;
     }
 
     client->port = port;
 
-    if (ngx_memcmp(host->data, client->host.data, len) == 0) {
+    if (ngx_memcmp(name.data, server->data, name.len) == 0) {
         client->host = *host;
         return NGX_OK;
     }
 
-    if (ngx_strncasecmp(host->data, client->host.data, len) != 0) {
-        ngx_readiness_client_port(r, client);
-        return NGX_OK;
-    }
+    /* nginx's name is in lower case */
 
     p = ngx_pnalloc(r->pool, host->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(p, client->host.data, len);
-    ngx_memcpy(p + len, host->data + len, host->len - len);
-
     client->host.data = p;
     client->host.len = host->len;
+
+    p = ngx_cpymem(p, server->data, server->len);
+    ngx_memcpy(p, host->data + server->len, host->len - server->len);
 
     return NGX_OK;
 }

@@ -10,10 +10,17 @@
 static rdy_uint_t rdy_host_port(const u_char *p, size_t len);
 
 
+/* letters, digits and "._-", a bit per byte below 128 */
+
+static const uint32_t  rdy_host_chars[] = {
+    0x00000000, 0x03ff6000, 0x87fffffe, 0x07fffffe
+};
+
+
 rdy_int_t
 rdy_host_split(const rdy_str_t *value, rdy_str_t *host, rdy_str_t *port)
 {
-    u_char      c, *p, *end;
+    u_char      *p, *end;
     rdy_str_t   name;
     rdy_addr_t  addr;
 
@@ -43,10 +50,8 @@ rdy_host_split(const rdy_str_t *value, rdy_str_t *host, rdy_str_t *port)
     } else {
 
         for ( /* void */ ; p < end && *p != ':'; p++) {
-            c = rdy_lower(*p);
 
-            if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
-                && c != '.' && c != '_' && c != '-')
+            if (*p >= 0x80 || !(rdy_host_chars[*p >> 5] & 1u << (*p & 0x1f)))
             {
                 return RDY_ERROR;
             }

@@ -13,6 +13,19 @@
 #define RDY_ID_SEQ_START  0x7ff
 
 
+/* "000102...feff": both digits of a byte at once */
+
+#define RDY_ID_ROW(h)                                                         \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7"                           \
+    h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+
+static const char  rdy_id_hex_pairs[] =
+    RDY_ID_ROW("0") RDY_ID_ROW("1") RDY_ID_ROW("2") RDY_ID_ROW("3")
+    RDY_ID_ROW("4") RDY_ID_ROW("5") RDY_ID_ROW("6") RDY_ID_ROW("7")
+    RDY_ID_ROW("8") RDY_ID_ROW("9") RDY_ID_ROW("a") RDY_ID_ROW("b")
+    RDY_ID_ROW("c") RDY_ID_ROW("d") RDY_ID_ROW("e") RDY_ID_ROW("f");
+
+
 static u_char *rdy_id_put(u_char *p, const u_char *bytes, size_t n);
 static void rdy_id_uuid(u_char bytes[16], u_char version, u_char *out);
 
@@ -91,11 +104,9 @@ rdy_id_hex(const u_char rnd[16], u_char *out)
 static u_char *
 rdy_id_put(u_char *p, const u_char *bytes, size_t n)
 {
-    static const u_char  hex[] = "0123456789abcdef";
-
     while (n--) {
-        *p++ = hex[*bytes >> 4];
-        *p++ = hex[*bytes++ & 0xf];
+        memcpy(p, &rdy_id_hex_pairs[2 * *bytes++], 2);
+        p += 2;
     }
 
     return p;
