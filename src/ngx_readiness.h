@@ -154,7 +154,6 @@ typedef struct {
     ngx_uint_t                   header;
     ngx_str_t                    header_name;
     ngx_str_t                    header_lowcase;
-    ngx_uint_t                   header_hash;
 
     ngx_uint_t                   rewrite;
     ngx_uint_t                   host_trusted;
