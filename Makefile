@@ -17,7 +17,8 @@ UNITS     := $(patsubst t/00unit/%.c,$(BUILD)/unit/%,$(wildcard t/00unit/*.c))
 FUZZERS   := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/rdy_*.c))
 REPLAYS   := $(addprefix $(BUILD)/replay/,$(FUZZERS))
 
-LEAF_FLAGS := -std=gnu11 -g -O1 $(WARN) -DRDY_STANDALONE -Isrc -It/00unit \
+LEAF_FLAGS := -std=gnu11 -g -O1 $(WARN) -Wno-missing-field-initializers \
+              -DRDY_STANDALONE -Isrc -It/00unit \
               -fsanitize=address,undefined -fno-sanitize-recover=all
 LEAF_LIBS  := -lcmocka -ljansson -lcrypto
 

@@ -310,6 +310,7 @@ extern const ngx_str_t  ngx_readiness_sources[];
 
 typedef struct {
     const ngx_readiness_rate_t  *rate;
+    rdy_rate_t                   numbers;    /* the rate's, or of a plan */
     ngx_str_t                    key;
     uint64_t                     cost;
     uint64_t                     charged_at; /* in the zone, monotonic us */

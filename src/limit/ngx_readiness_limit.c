@@ -212,6 +212,7 @@ ngx_readiness_limit_state(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     ngx_memzero(state, sizeof(ngx_readiness_state_t));
 
     state->rate = limit->rate;
+    state->numbers = limit->rate->rate;
     state->monitor = limit->monitor;
     state->source = limit->rate->redis ? NGX_READINESS_SOURCE_REDIS
                                        : NGX_READINESS_SOURCE_LOCAL;
@@ -430,8 +431,8 @@ ngx_readiness_limit_told(const ngx_readiness_ctx_t *ctx)
         /* remaining / burst as a product: the smaller share is told */
 
         if (told == NULL
-            || state->view.remaining * told->rate->rate.burst
-               < told->view.remaining * state->rate->rate.burst)
+            || state->view.remaining * told->numbers.burst
+               < told->view.remaining * state->numbers.burst)
         {
             told = state;
         }

@@ -336,7 +336,7 @@ ngx_readiness_ask_pack(ngx_readiness_ask_t *ask, ngx_str_t *keys,
         n++;
 
         *key = p;
-        *arg += rdy_batch_limit(*arg, &state->rate->rate, state->cost,
+        *arg += rdy_batch_limit(*arg, &state->numbers, state->cost,
                                 state->monitor);
     }
 
@@ -427,7 +427,7 @@ ngx_readiness_ask_read(ngx_readiness_ctx_t *ctx, rdy_batch_reply_t *reply,
 
         nlimits--;
 
-        rdy_rate_view(&state->rate->rate, &bucket, state->cost, &state->view);
+        rdy_rate_view(&state->numbers, &bucket, state->cost, &state->view);
 
         state->refused = !fits;
         state->decided = 1;

@@ -238,7 +238,7 @@ ngx_readiness_zone_decide(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         if (ngx_readiness_zone_takes(state, source)) {
             cell[n] = rdy_cells_get(zone->cells, state->rate->cell, hash[n],
                                     now, &evicted);
-            rdy_rate_drain(&state->rate->rate, &cell[n]->bucket, now);
+            rdy_rate_drain(&state->numbers, &cell[n]->bucket, now);
             n++;
         }
     }
@@ -270,7 +270,7 @@ ngx_readiness_zone_charge(ngx_readiness_ctx_t *ctx, rdy_cell_t **cell,
             continue;
         }
 
-        if (!rdy_rate_fits(&state->rate->rate, &cell[n++]->bucket,
+        if (!rdy_rate_fits(&state->numbers, &cell[n++]->bucket,
                            state->cost))
         {
             state->refused = 1;
@@ -285,7 +285,7 @@ ngx_readiness_zone_charge(ngx_readiness_ctx_t *ctx, rdy_cell_t **cell,
             continue;
         }
 
-        rate = &state->rate->rate;
+        rate = &state->numbers;
 
         if (!refused && !state->refused && state->cost) {
             rdy_rate_charge(&cell[n]->bucket, state->cost);
@@ -334,7 +334,7 @@ ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
 
         drained.spent = state->cost * RDY_RATE_UNIT;
         drained.at = state->charged_at;
-        rdy_rate_drain(&state->rate->rate, &drained, now);
+        rdy_rate_drain(&state->numbers, &drained, now);
 
         ngx_readiness_zone_hash(zone, state, hash);
 
@@ -343,9 +343,9 @@ ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
         cell = rdy_cells_find(zone->cells, state->rate->cell, hash);
 
         if (cell) {
-            rdy_rate_drain(&state->rate->rate, &cell->bucket, now);
+            rdy_rate_drain(&state->numbers, &cell->bucket, now);
             cell->bucket.spent -= ngx_min(cell->bucket.spent, drained.spent);
-            rdy_rate_view(&state->rate->rate, &cell->bucket, state->cost,
+            rdy_rate_view(&state->numbers, &cell->bucket, state->cost,
                           &state->view);
             cell->full_at = now + state->view.full;
         }

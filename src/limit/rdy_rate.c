@@ -82,6 +82,7 @@ rdy_rate_parse(const rdy_str_t *text, rdy_rate_t *rate)
     rate->count = count;
     rate->period = period;
     rate->burst = count;
+    rate->kind = RDY_RATE_BUCKET;
 
     return RDY_OK;
 }

@@ -32,10 +32,19 @@
 #define RDY_RATE_FOREVER   4000000000000000     /* us, about 126 years */
 
 
+typedef enum {
+    RDY_RATE_BUCKET = 0,        /* rate=: rdy_rate_fits() and its companions */
+    RDY_RATE_QUOTA,             /* quota=: at most count in any period */
+    RDY_RATE_CONCURRENT         /* concurrent=: at most count in flight */
+} rdy_rate_kind_e;
+
+
 typedef struct {
-    uint64_t   count;           /* requests, 1 .. 10^9 */
-    uint64_t   period;          /* seconds, 1 .. 366 days */
-    uint64_t   burst;           /* requests, 1 .. 10^9 */
+    uint64_t         count;     /* requests, 1 .. 10^9 */
+    uint64_t         period;    /* seconds, 1 .. 366 days; 60 of slots */
+    uint64_t         burst;     /* requests, 1 .. 10^9; count of all but
+                                   a bucket */
+    rdy_rate_kind_e  kind;
 } rdy_rate_t;
 
 
@@ -55,7 +64,8 @@ typedef struct {
 
 /*
  * Reads "100r/m", "5r/15m", "1000r/s": a count, "r/", an optional number and
- * one of s m h d.  Sets count and period, and burst to the count.
+ * one of s m h d.  Sets count and period, burst to the count, and
+ * the kind to RDY_RATE_BUCKET.
  *
  * RDY_ERROR: another form, a number out of the bounds above, or
  * count * period over 9 * 10^15; *rate is then untouched.

@@ -399,7 +399,7 @@ ngx_readiness_log_limit(u_char *p, const ngx_readiness_state_t *state)
 
     if (state->decided) {
         p = ngx_readiness_put(p, ",\"limit\":");
-        p = rdy_json_number(p, state->rate->rate.burst);
+        p = rdy_json_number(p, state->numbers.burst);
         p = ngx_readiness_put(p, ",\"remaining\":");
         p = rdy_json_number(p, state->view.remaining);
         p = ngx_readiness_put(p, ",\"reset_s\":");

@@ -198,7 +198,7 @@ ngx_readiness_row_limit(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         return NGX_OK;
     }
 
-    return ngx_readiness_row_number(r, told->rate->rate.burst, value);
+    return ngx_readiness_row_number(r, told->numbers.burst, value);
 }
 
 
@@ -281,7 +281,7 @@ ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx, rdy_field_t *field,
         }
 
         field[n].name = state->rate->name;
-        field[n].rate = &state->rate->rate;
+        field[n].rate = &state->numbers;
 
         if (state->refused) {
             field[n].remaining = 0;
