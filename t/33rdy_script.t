@@ -14,6 +14,7 @@ use Time::HiRes qw(time usleep);
 
 my $UNIT = 1_000_000;
 my $CALL = "\0\r\n\xff\x80*\$1";
+my $HOLDER = 'worker 1';
 my $NOW = 1_800_000_000_000_000;
 
 my $dir = tempdir(CLEANUP => 1);
@@ -73,7 +74,7 @@ int
 main(int argc, char **argv)
 {
     uint64_t         cost, now;
-    rdy_rate_t       r;
+    rdy_rate_t       r = { 0 };
     rdy_uint_t       fits;
     rdy_bucket_t     b;
     rdy_rate_view_t  view;
@@ -197,7 +198,7 @@ sub decide {
     my ($now, @requests) = @_;
 
     my @limits = map { @$_ } @requests;
-    my $packed = '';
+    my $packed = $HOLDER;
 
     for my $r (@requests) {
         $packed .= pack 'C', scalar @$r;
@@ -217,10 +218,10 @@ sub decide {
         my %v = (admitted => unpack 'C', substr $got, $pos++, 1);
 
         for (@$r) {
-            my ($fits, $spent) = unpack 'Cd<', substr $got, $pos, 9;
+            my ($fits, $spent) = unpack 'Cd<d<', substr $got, $pos, 17;
             push @{ $v{fits} }, $fits;
             push @{ $v{spent} }, whole($spent);
-            $pos += 9;
+            $pos += 17;
         }
 
         push @out, \%v;
@@ -250,10 +251,10 @@ sub without_ttl { return grep { cmd('PTTL', $_) < 1 } @{ cmd('KEYS', '*') } }
 # ---- the facts -------------------------------------------------------------
 
 sub echo {
-    my $got = cmd('EVALSHA', $sha, 1, 'k', $CALL, pack 'Cd<4C', 1, 1, 1, 1, 1, 0);
+    my $got = cmd('EVALSHA', $sha, 1, 'k', $CALL, $HOLDER . pack 'Cd<4C', 1, 1, 1, 1, 1, 0);
 
     is(substr($got, 0, 8), $CALL, 'the number of the call comes back whatever its bytes');
-    is(length $got, 8 + 1 + 9, 'then one verdict and one limit');
+    is(length $got, 8 + 1 + 17, 'then one verdict and one limit');
     fresh();
 }
 

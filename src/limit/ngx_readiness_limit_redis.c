@@ -80,9 +80,7 @@ static ngx_readiness_script_t   ngx_readiness_limit_script;
 static ngx_str_t  ngx_readiness_ask_keys[RDY_BATCH_KEYS];
 static u_char     ngx_readiness_ask_key[RDY_BATCH_KEYS
                                         * NGX_READINESS_KEY_LEN];
-static u_char     ngx_readiness_ask_arg[RDY_BATCH_KEYS
-                                        * (RDY_BATCH_REQUEST_LEN
-                                           + RDY_BATCH_LIMIT_LEN)];
+static u_char     ngx_readiness_ask_arg[RDY_BATCH_MAX_LEN];
 
 
 ngx_int_t
@@ -257,6 +255,7 @@ ngx_readiness_ask_send(ngx_readiness_asker_t *asker)
 
     key = ngx_readiness_ask_key;
     arg = ngx_readiness_ask_arg;
+    arg += rdy_batch_begin(arg, (u_char *) "\0\0\0\0\0\0\0");
     nkeys = 0;
 
     for (q = ngx_queue_head(&asker->gather);
@@ -397,7 +396,8 @@ ngx_readiness_ask_read(ngx_readiness_ctx_t *ctx, rdy_batch_reply_t *reply,
 {
     ngx_uint_t              i;
     rdy_uint_t              admitted, fits;
-    rdy_bucket_t            bucket;
+    static const rdy_rate_t bucket;     /* only buckets are asked for */
+    rdy_batch_state_t       told;
     ngx_readiness_state_t  *state;
 
     if (rdy_batch_reply_request(reply, &admitted) != RDY_OK) {
@@ -406,7 +406,7 @@ ngx_readiness_ask_read(ngx_readiness_ctx_t *ctx, rdy_batch_reply_t *reply,
 
     if (ctx == NULL) {
         while (nlimits--) {
-            if (rdy_batch_reply_limit(reply, &fits, &bucket) != RDY_OK) {
+            if (rdy_batch_reply_limit(reply, &bucket, &fits, &told) != RDY_OK) {
                 return NGX_ERROR;
             }
         }
@@ -421,13 +421,15 @@ ngx_readiness_ask_read(ngx_readiness_ctx_t *ctx, rdy_batch_reply_t *reply,
             continue;
         }
 
-        if (rdy_batch_reply_limit(reply, &fits, &bucket) != RDY_OK) {
+        if (rdy_batch_reply_limit(reply, &state->numbers, &fits, &told)
+            != RDY_OK)
+        {
             return NGX_ERROR;
         }
 
         nlimits--;
 
-        rdy_rate_view(&state->numbers, &bucket, state->cost, &state->view);
+        rdy_batch_view(&state->numbers, &told, state->cost, &state->view);
 
         state->refused = !fits;
         state->decided = 1;

@@ -7,11 +7,37 @@
 #include "limit/rdy_batch.h"
 
 
-#define RDY_BATCH_MONITOR    0x01
-#define RDY_BATCH_MAX_SPENT  1152921504606846976.0      /* 2^60 */
+/* the first byte of an operation; a request's is its number of limits */
+
+#define RDY_BATCH_TAKE         0xf1
+#define RDY_BATCH_CHARGE       0xf2
+#define RDY_BATCH_HOLD         0xf3
+
+/* flags behind the numbers */
+
+#define RDY_BATCH_MONITOR      0x01
+#define RDY_BATCH_BACK         0x01
+#define RDY_BATCH_QUOTA        0x02
+#define RDY_BATCH_CONCURRENT   0x04
+
+#define RDY_BATCH_MAX_NUMBER   1152921504606846976.0    /* 2^60 */
 
 
+static u_char *rdy_batch_numbers(u_char *p, const rdy_rate_t *rate,
+    uint64_t amount, rdy_uint_t flag);
 static u_char *rdy_batch_double(u_char *p, uint64_t n);
+static rdy_int_t rdy_batch_state(rdy_batch_reply_t *reply, size_t first,
+    const rdy_rate_t *rate, rdy_batch_state_t *state);
+static rdy_int_t rdy_batch_read(const u_char *p, uint64_t *n);
+
+
+size_t
+rdy_batch_begin(u_char *dst, const u_char holder[RDY_BATCH_HOLDER_LEN])
+{
+    memcpy(dst, holder, RDY_BATCH_HOLDER_LEN);
+
+    return RDY_BATCH_BEGIN_LEN;
+}
 
 
 size_t
@@ -27,13 +53,52 @@ size_t
 rdy_batch_limit(u_char *dst, const rdy_rate_t *rate, uint64_t cost,
     rdy_uint_t monitor)
 {
+    return rdy_batch_numbers(dst, rate, cost,
+                             monitor ? RDY_BATCH_MONITOR : 0) - dst;
+}
+
+
+size_t
+rdy_batch_take(u_char *dst, const rdy_rate_t *rate, uint64_t need,
+    uint64_t extra)
+{
     u_char  *p;
 
-    p = rdy_batch_double(dst, rate->count);
-    p = rdy_batch_double(p, rate->period);
-    p = rdy_batch_double(p, rate->burst);
-    p = rdy_batch_double(p, cost);
-    *p++ = monitor ? RDY_BATCH_MONITOR : 0;
+    p = dst;
+
+    *p++ = RDY_BATCH_TAKE;
+    p = rdy_batch_numbers(p, rate, need, 0);
+    p = rdy_batch_double(p, extra);
+
+    return p - dst;
+}
+
+
+size_t
+rdy_batch_charge(u_char *dst, const rdy_rate_t *rate, uint64_t amount,
+    rdy_uint_t back)
+{
+    u_char  *p;
+
+    p = dst;
+
+    *p++ = RDY_BATCH_CHARGE;
+    p = rdy_batch_numbers(p, rate, amount, back ? RDY_BATCH_BACK : 0);
+
+    return p - dst;
+}
+
+
+size_t
+rdy_batch_hold(u_char *dst, uint64_t ms, uint64_t count)
+{
+    u_char  *p;
+
+    p = dst;
+
+    *p++ = RDY_BATCH_HOLD;
+    p = rdy_batch_double(p, ms);
+    p = rdy_batch_double(p, count);
 
     return p - dst;
 }
@@ -55,42 +120,103 @@ rdy_batch_reply_request(rdy_batch_reply_t *reply, rdy_uint_t *admitted)
 
 
 rdy_int_t
-rdy_batch_reply_limit(rdy_batch_reply_t *reply, rdy_uint_t *fits,
-    rdy_bucket_t *b)
+rdy_batch_reply_limit(rdy_batch_reply_t *reply, const rdy_rate_t *rate,
+    rdy_uint_t *fits, rdy_batch_state_t *state)
 {
-    double         spent;
-    uint64_t       bits;
-    rdy_uint_t     i;
-    const u_char  *p;
+    rdy_uint_t  verdict;
 
-    if (reply->end - reply->pos < RDY_BATCH_REPLY_LIMIT_LEN
-        || *reply->pos > 1)
+    if (reply->end - reply->pos < 1 || *reply->pos > 1) {
+        return RDY_ERROR;
+    }
+
+    verdict = *reply->pos;
+
+    if (rdy_batch_state(reply, 1, rate, state) != RDY_OK) {
+        return RDY_ERROR;
+    }
+
+    *fits = verdict;
+
+    return RDY_OK;
+}
+
+
+rdy_int_t
+rdy_batch_reply_take(rdy_batch_reply_t *reply, const rdy_rate_t *rate,
+    uint64_t *got, uint64_t *extra, rdy_batch_state_t *state)
+{
+    uint64_t  first, more;
+
+    if (reply->end - reply->pos < 16
+        || rdy_batch_read(reply->pos, &first) != RDY_OK
+        || rdy_batch_read(reply->pos + 8, &more) != RDY_OK
+        || rdy_batch_state(reply, 16, rate, state) != RDY_OK)
     {
         return RDY_ERROR;
     }
 
-    p = reply->pos + 1;
-    bits = 0;
+    *got = first;
+    *extra = more;
 
-    for (i = 0; i < 8; i++) {
-        bits |= (uint64_t) p[i] << (8 * i);
-    }
+    return RDY_OK;
+}
 
-    memcpy(&spent, &bits, sizeof(double));
 
-    /* false for what is not a number */
-
-    if (!(spent >= 0 && spent <= RDY_BATCH_MAX_SPENT)) {
+rdy_int_t
+rdy_batch_reply_hold(rdy_batch_reply_t *reply, uint64_t *sum)
+{
+    if (reply->end - reply->pos < RDY_BATCH_REPLY_HOLD_LEN
+        || rdy_batch_read(reply->pos, sum) != RDY_OK)
+    {
         return RDY_ERROR;
     }
 
-    *fits = *reply->pos;
-    b->spent = (uint64_t) spent;
-    b->at = 0;
-
-    reply->pos += RDY_BATCH_REPLY_LIMIT_LEN;
+    reply->pos += RDY_BATCH_REPLY_HOLD_LEN;
 
     return RDY_OK;
+}
+
+
+void
+rdy_batch_view(const rdy_rate_t *rate, const rdy_batch_state_t *state,
+    uint64_t cost, rdy_rate_view_t *view)
+{
+    if (rate->kind == RDY_RATE_BUCKET) {
+        rdy_rate_view(rate, &state->bucket, cost, view);
+        return;
+    }
+
+    view->remaining = rate->count > state->used ? rate->count - state->used
+                                                : 0;
+    view->next = state->next;
+    view->full = state->full;
+    view->retry = 0;
+
+    if (cost > view->remaining) {
+        view->retry = state->retry ? state->retry : state->next;
+    }
+}
+
+
+static u_char *
+rdy_batch_numbers(u_char *p, const rdy_rate_t *rate, uint64_t amount,
+    rdy_uint_t flag)
+{
+    p = rdy_batch_double(p, rate->count);
+    p = rdy_batch_double(p, rate->period);
+    p = rdy_batch_double(p, rate->burst);
+    p = rdy_batch_double(p, amount);
+
+    if (rate->kind == RDY_RATE_QUOTA) {
+        flag |= RDY_BATCH_QUOTA;
+
+    } else if (rate->kind == RDY_RATE_CONCURRENT) {
+        flag |= RDY_BATCH_CONCURRENT;
+    }
+
+    *p++ = (u_char) flag;
+
+    return p;
 }
 
 
@@ -111,4 +237,82 @@ rdy_batch_double(u_char *p, uint64_t n)
     }
 
     return p;
+}
+
+
+/* the numbers of a state, behind the first bytes, which are read then too */
+
+static rdy_int_t
+rdy_batch_state(rdy_batch_reply_t *reply, size_t first,
+    const rdy_rate_t *rate, rdy_batch_state_t *state)
+{
+    uint64_t    number[4];
+    rdy_uint_t  i, n;
+
+    n = rate->kind == RDY_RATE_BUCKET ? 2
+        : rate->kind == RDY_RATE_QUOTA ? 4 : 1;
+
+    if ((size_t) (reply->end - reply->pos) < first + n * 8) {
+        return RDY_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (rdy_batch_read(reply->pos + first + i * 8, &number[i])
+            != RDY_OK)
+        {
+            return RDY_ERROR;
+        }
+    }
+
+    memset(state, 0, sizeof(rdy_batch_state_t));
+
+    if (rate->kind == RDY_RATE_BUCKET) {
+        state->bucket.spent = number[0];
+        state->total = number[1];
+
+    } else {
+        state->used = number[0];
+    }
+
+    if (rate->kind == RDY_RATE_QUOTA) {
+        state->next = number[1];
+        state->retry = number[2];
+        state->full = number[3];
+    }
+
+    if (rate->kind == RDY_RATE_CONCURRENT) {
+        state->retry = 1000000;
+        state->full = number[0] ? 60000000 : 0;
+    }
+
+    reply->pos += first + n * 8;
+
+    return RDY_OK;
+}
+
+
+static rdy_int_t
+rdy_batch_read(const u_char *p, uint64_t *n)
+{
+    double      number;
+    uint64_t    bits;
+    rdy_uint_t  i;
+
+    bits = 0;
+
+    for (i = 0; i < 8; i++) {
+        bits |= (uint64_t) p[i] << (8 * i);
+    }
+
+    memcpy(&number, &bits, sizeof(double));
+
+    /* false for what is not a number */
+
+    if (!(number >= 0 && number <= RDY_BATCH_MAX_NUMBER)) {
+        return RDY_ERROR;
+    }
+
+    *n = (uint64_t) number;
+
+    return RDY_OK;
 }

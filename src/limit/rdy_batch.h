@@ -8,24 +8,25 @@
  * One call to Redis that decides many requests: the script, its packed
  * argument and its packed reply.
  *
- *     EVALSHA <sha of rdy_batch_script> <keys> KEY.. CALL LIMITS
+ *     EVALSHA <sha of rdy_batch_script> <keys> KEY.. CALL OPS
  *
- *     KEY..   one for each limit, in the order of LIMITS; the same key may
- *             stand in it several times
+ *     KEY..   one for each operation but rdy_batch_request(), in the order of
+ *             OPS; the same key may stand in it several times; none is right
+ *             too
  *     CALL    8 bytes of any value, echoed
- *     LIMITS  for each request: rdy_batch_request(), then rdy_batch_limit()
- *             for each of its limits
+ *     OPS     rdy_batch_begin(), then the operations: rdy_batch_request()
+ *             with rdy_batch_limit() for each of its limits behind it,
+ *             rdy_batch_take(), rdy_batch_charge(), rdy_batch_hold()
  *
- * The reply is one bulk string: CALL, then for each request what
- * rdy_batch_reply_request() reads, and what rdy_batch_reply_limit() reads for
- * each of its limits.
+ * The reply is one bulk string: CALL, then in the order of OPS what the
+ * rdy_batch_reply_..() of the same name read; of rdy_batch_charge() nothing.
  *
- * The limits of one request are all charged or none is; later requests of the
- * call see what earlier ones were charged.  A request that is refused, or
- * whose costs are 0, writes nothing, except what its key would lose: a bucket
- * that drains more slowly now than when its TTL was set is given a longer one.
- * Whatever else stands in a key (another type, a foreign value) is taken for a
- * bucket nothing was spent of.
+ * The limits of one request are all charged or none is; later operations of
+ * the call see what earlier ones charged.  A request that is refused, or
+ * whose costs are 0, writes nothing, except what its key would lose: what has
+ * to live longer under the numbers of now, and what a clock that was set back
+ * would make live for ever.  Whatever else stands in a key (another type, a
+ * foreign value, another kind of limit) is taken for one nothing was spent of.
  */
 
 
@@ -36,15 +37,28 @@
 #include "limit/rdy_rate.h"
 
 
-#define RDY_BATCH_KEYS         128      /* limits in one call */
+#define RDY_BATCH_KEYS         128      /* in one call */
 #define RDY_BATCH_CALL_LEN     8
+#define RDY_BATCH_HOLDER_LEN   8
+
+#define RDY_BATCH_BEGIN_LEN    RDY_BATCH_HOLDER_LEN
 #define RDY_BATCH_REQUEST_LEN  1
 #define RDY_BATCH_LIMIT_LEN    33
+#define RDY_BATCH_TAKE_LEN     42
+#define RDY_BATCH_CHARGE_LEN   34
+#define RDY_BATCH_HOLD_LEN     17
 
-/* in the reply */
+/* OPS are never longer */
+
+#define RDY_BATCH_MAX_LEN                                                     \
+    (RDY_BATCH_BEGIN_LEN + RDY_BATCH_KEYS * RDY_BATCH_TAKE_LEN)
+
+/* in the reply; of limit and take by the kind of the rate, this at most */
 
 #define RDY_BATCH_REPLY_REQUEST_LEN  1
-#define RDY_BATCH_REPLY_LIMIT_LEN    9
+#define RDY_BATCH_REPLY_LIMIT_LEN    33
+#define RDY_BATCH_REPLY_TAKE_LEN     48
+#define RDY_BATCH_REPLY_HOLD_LEN     8
 
 
 typedef struct {
@@ -53,28 +67,82 @@ typedef struct {
 } rdy_batch_reply_t;
 
 
+/* what stands in a key after the operation, at the time of Redis */
+
+typedef struct {
+    rdy_bucket_t   bucket;      /* of a bucket: drained, at is 0 */
+    uint64_t       total;       /* of a bucket: the requests ever charged to
+                                   this key, as long as it lives */
+
+    /* of a quota and of slots */
+
+    uint64_t       used;        /* requests counted, slots taken */
+    uint64_t       next;        /* us until one more fits, 0: none is counted */
+    uint64_t       retry;       /* us until the cost fits, 0 if it does */
+    uint64_t       full;        /* us until none is counted */
+} rdy_batch_state_t;
+
+
 extern const rdy_str_t  rdy_batch_script;
 
 
 /*
- * Opens a request of n limits, 1 .. RDY_BATCH_KEYS.
- * Writes RDY_BATCH_REQUEST_LEN bytes and returns that length.
+ * Who asks: 8 bytes that no other process uses.  They stand once, at the head
+ * of OPS, and own the slots that are taken or held in this call.
+ *
+ * These calls write as many bytes as their RDY_BATCH_*_LEN says, and return
+ * that length.
  */
+size_t rdy_batch_begin(u_char *dst, const u_char holder[RDY_BATCH_HOLDER_LEN]);
+
+
+/* opens a request of n limits, 1 .. RDY_BATCH_KEYS */
+
 size_t rdy_batch_request(u_char *dst, rdy_uint_t n);
 
 
 /*
- * Adds one limit to the request.  monitor: when over, this limit refuses
- * nobody, and is itself not charged.  A cost of 0 only looks.
- * Writes RDY_BATCH_LIMIT_LEN bytes and returns that length.
+ * Adds one limit to the request, of any kind.  monitor: when over, this limit
+ * refuses nobody, and is itself not charged.  A cost of 0 only looks.  Of a
+ * concurrent one `cost` slots are taken for the holder, whose slots there then
+ * all last for 60 seconds.
  */
 size_t rdy_batch_limit(u_char *dst, const rdy_rate_t *rate, uint64_t cost,
     rdy_uint_t monitor);
 
 
 /*
+ * A bucket or a quota: `need` requests of cost 1 wait, as many are admitted as
+ * fit; then for a lease up to `extra` more, but at most half of what is left.
+ * Both are charged.
+ */
+size_t rdy_batch_take(u_char *dst, const rdy_rate_t *rate, uint64_t need,
+    uint64_t extra);
+
+
+/*
+ * Charges what was admitted elsewhere, whether it fits or not, or gives back
+ * what was not used: of a bucket in millionths of a request, of a quota in
+ * requests.  The total of a bucket counts whole requests charged, and nothing
+ * given back.
+ */
+size_t rdy_batch_charge(u_char *dst, const rdy_rate_t *rate, uint64_t amount,
+    rdy_uint_t back);
+
+
+/*
+ * The holder holds `count` slots here for `ms` from now, whatever it held
+ * before; 0: none any more.
+ */
+size_t rdy_batch_hold(u_char *dst, uint64_t ms, uint64_t count);
+
+
+/*
  * Reads the verdict on the next request: 1 admitted, 0 refused.
- * RDY_ERROR: the reply ends before, or holds no verdict here.
+ *
+ * These calls return RDY_ERROR and leave all as it was where the reply ends
+ * before, or holds no such thing here, as a number that is negative, above
+ * 2^60 or none at all.
  */
 rdy_int_t rdy_batch_reply_request(rdy_batch_reply_t *reply,
     rdy_uint_t *admitted);
@@ -82,14 +150,32 @@ rdy_int_t rdy_batch_reply_request(rdy_batch_reply_t *reply,
 
 /*
  * Reads the next limit of the request: whether its cost fitted, and what is
- * spent after the call, drained to now; b->at is 0, for only Redis knows its
- * time.  A refused request's limits are as they were before it.
- *
- * RDY_ERROR: the reply ends before, or holds no such thing here, as a number
- * that is negative, above 2^60 or none at all.
+ * counted after the call.  A refused request's limits are as they were before
+ * it.
  */
-rdy_int_t rdy_batch_reply_limit(rdy_batch_reply_t *reply, rdy_uint_t *fits,
-    rdy_bucket_t *b);
+rdy_int_t rdy_batch_reply_limit(rdy_batch_reply_t *reply,
+    const rdy_rate_t *rate, rdy_uint_t *fits, rdy_batch_state_t *state);
+
+
+/* how many of those who waited are admitted, and how many more were taken */
+
+rdy_int_t rdy_batch_reply_take(rdy_batch_reply_t *reply,
+    const rdy_rate_t *rate, uint64_t *got, uint64_t *extra,
+    rdy_batch_state_t *state);
+
+
+/* what all holders hold who have not expired */
+
+rdy_int_t rdy_batch_reply_hold(rdy_batch_reply_t *reply, uint64_t *sum);
+
+
+/*
+ * What can be told about the state, as rdy_rate_view() does.  The cost is the
+ * one that was asked for: retry of a quota is of that cost, and of 1 after
+ * rdy_batch_take().
+ */
+void rdy_batch_view(const rdy_rate_t *rate, const rdy_batch_state_t *state,
+    uint64_t cost, rdy_rate_view_t *view);
 
 
 #endif /* _RDY_BATCH_H_INCLUDED_ */

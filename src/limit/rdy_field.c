@@ -8,8 +8,13 @@
 #include "rdy_decimal.h"
 
 
+#define RDY_FIELD_SLOTS  ";qu=\"concurrent-requests\""
+
 #define rdy_field_copy(p, s)                                                  \
     ((u_char *) memcpy(p, s, sizeof(s) - 1) + sizeof(s) - 1)
+
+
+#define rdy_field_of_slots(f)  ((f)->rate->kind == RDY_RATE_CONCURRENT)
 
 
 static u_char *rdy_field_name(u_char *p, const rdy_str_t *name);
@@ -24,9 +29,13 @@ rdy_field_policy_len(const rdy_field_t *f, size_t n)
 
     for (i = 0; i < n; i++) {
         len += (i ? sizeof(", ") - 1 : 0)
-               + sizeof("\"\";q=;w=") - 1 + f[i].name.len
-               + rdy_decimal_len(f[i].rate->burst)
-               + rdy_decimal_len(rdy_rate_window(f[i].rate));
+               + sizeof("\"\";q=") - 1 + f[i].name.len
+               + rdy_decimal_len(f[i].rate->burst);
+
+        len += rdy_field_of_slots(&f[i])
+               ? sizeof(RDY_FIELD_SLOTS) - 1
+               : sizeof(";w=") - 1
+                 + rdy_decimal_len(rdy_rate_window(f[i].rate));
     }
 
     return len;
@@ -47,6 +56,12 @@ rdy_field_policy(u_char *p, const rdy_field_t *f, size_t n)
         p = rdy_field_name(p, &f[i].name);
         p = rdy_field_copy(p, ";q=");
         p = rdy_field_number(p, f[i].rate->burst);
+
+        if (rdy_field_of_slots(&f[i])) {
+            p = rdy_field_copy(p, RDY_FIELD_SLOTS);
+            continue;
+        }
+
         p = rdy_field_copy(p, ";w=");
         p = rdy_field_number(p, rdy_rate_window(f[i].rate));
     }
@@ -64,9 +79,12 @@ rdy_field_limit_len(const rdy_field_t *f, size_t n)
 
     for (i = 0; i < n; i++) {
         len += (i ? sizeof(", ") - 1 : 0)
-               + sizeof("\"\";r=;t=") - 1 + f[i].name.len
-               + rdy_decimal_len(f[i].remaining)
-               + rdy_decimal_len(f[i].seconds);
+               + sizeof("\"\";r=") - 1 + f[i].name.len
+               + rdy_decimal_len(f[i].remaining);
+
+        if (f[i].seconds || !rdy_field_of_slots(&f[i])) {
+            len += sizeof(";t=") - 1 + rdy_decimal_len(f[i].seconds);
+        }
     }
 
     return len;
@@ -87,8 +105,11 @@ rdy_field_limit(u_char *p, const rdy_field_t *f, size_t n)
         p = rdy_field_name(p, &f[i].name);
         p = rdy_field_copy(p, ";r=");
         p = rdy_field_number(p, f[i].remaining);
-        p = rdy_field_copy(p, ";t=");
-        p = rdy_field_number(p, f[i].seconds);
+
+        if (f[i].seconds || !rdy_field_of_slots(&f[i])) {
+            p = rdy_field_copy(p, ";t=");
+            p = rdy_field_number(p, f[i].seconds);
+        }
     }
 
     return p;

@@ -22,17 +22,23 @@
 
 #define RDY_FIELD_NUMBER_LEN  20        /* digits of 2^64 - 1 */
 
+/* a member of either list is never longer, its name and a ", " included */
+
+#define RDY_FIELD_MAX_LEN(name_len)                                           \
+    ((name_len) + sizeof("\"\";q=;qu=\"concurrent-requests\", ") - 1          \
+     + 2 * RDY_FIELD_NUMBER_LEN)
+
 
 typedef struct {
     rdy_str_t          name;            /* a NAME: needs no escape */
     const rdy_rate_t  *rate;
     uint64_t           remaining;       /* r= */
-    uint64_t           seconds;         /* t= */
+    uint64_t           seconds;         /* t=; of slots 0: it is left out */
 } rdy_field_t;
 
 
 /*
- * `"api";q=100;w=60, "day";q=1000;w=86400`
+ * `"api";q=100;w=60, "day";q=1000;w=86400, "calls";q=9;qu="concurrent-requests"`
  *
  * The first gives the length, the second writes that many bytes at p, with no
  * NUL behind, and returns their end.  n == 0 writes nothing.
@@ -41,7 +47,7 @@ size_t rdy_field_policy_len(const rdy_field_t *f, size_t n);
 u_char *rdy_field_policy(u_char *p, const rdy_field_t *f, size_t n);
 
 
-/* `"api";r=37;t=12, "day";r=900;t=40000`: the same contract */
+/* `"api";r=37;t=12, "day";r=900;t=40000, "calls";r=4`: the same contract */
 
 size_t rdy_field_limit_len(const rdy_field_t *f, size_t n);
 u_char *rdy_field_limit(u_char *p, const rdy_field_t *f, size_t n);

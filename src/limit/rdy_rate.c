@@ -9,6 +9,7 @@
 
 #define RDY_RATE_MAX_COUNT    1000000000
 #define RDY_RATE_MAX_PERIOD   (366 * 86400)
+#define RDY_RATE_MAX_SHARED   4000000000        /* * 10^6 <= FOREVER */
 #define RDY_RATE_MAX_PRODUCT  9000000000000000
 #define RDY_RATE_MAX_SPENT    9000000000000000
 #define RDY_RATE_MAX_WINDOW   999999999999999
@@ -16,6 +17,9 @@
 
 static const u_char *rdy_rate_number(const u_char *p, const u_char *end,
     uint64_t *n);
+static const u_char *rdy_rate_period(const u_char *p, const u_char *end,
+    uint64_t *period);
+static uint64_t rdy_rate_gcd(uint64_t a, uint64_t b);
 static uint64_t rdy_rate_time(const rdy_rate_t *rate, uint64_t amount,
     uint64_t limit);
 
@@ -23,7 +27,7 @@ static uint64_t rdy_rate_time(const rdy_rate_t *rate, uint64_t amount,
 rdy_int_t
 rdy_rate_parse(const rdy_str_t *text, rdy_rate_t *rate)
 {
-    uint64_t       count, period, unit;
+    uint64_t       count, period;
     const u_char  *p, *end;
 
     if (text->len == 0) {
@@ -38,44 +42,9 @@ rdy_rate_parse(const rdy_str_t *text, rdy_rate_t *rate)
         return RDY_ERROR;
     }
 
-    p += 2;
-    period = 1;
+    p = rdy_rate_period(p + 2, end, &period);
 
-    if (*p >= '0' && *p <= '9') {
-        p = rdy_rate_number(p, end, &period);
-    }
-
-    if (p == NULL || end - p != 1) {
-        return RDY_ERROR;
-    }
-
-    switch (*p) {
-
-    case 's':
-        unit = 1;
-        break;
-
-    case 'm':
-        unit = 60;
-        break;
-
-    case 'h':
-        unit = 3600;
-        break;
-
-    case 'd':
-        unit = 86400;
-        break;
-
-    default:
-        return RDY_ERROR;
-    }
-
-    period *= unit;
-
-    if (count == 0 || period == 0 || period > RDY_RATE_MAX_PERIOD
-        || count * period > RDY_RATE_MAX_PRODUCT)
-    {
+    if (p == NULL || count == 0 || count * period > RDY_RATE_MAX_PRODUCT) {
         return RDY_ERROR;
     }
 
@@ -85,6 +54,122 @@ rdy_rate_parse(const rdy_str_t *text, rdy_rate_t *rate)
     rate->kind = RDY_RATE_BUCKET;
 
     return RDY_OK;
+}
+
+
+rdy_int_t
+rdy_rate_quota(const rdy_str_t *text, rdy_rate_t *rate)
+{
+    uint64_t       count, period;
+    const u_char  *p, *end;
+
+    if (text->len == 0) {
+        return RDY_ERROR;
+    }
+
+    end = text->data + text->len;
+
+    p = rdy_rate_number(text->data, end, &count);
+
+    if (p == NULL || p == end || *p != '/') {
+        return RDY_ERROR;
+    }
+
+    p = rdy_rate_period(p + 1, end, &period);
+
+    if (p == NULL || count == 0) {
+        return RDY_ERROR;
+    }
+
+    rate->count = count;
+    rate->period = period;
+    rate->burst = count;
+    rate->kind = RDY_RATE_QUOTA;
+
+    return RDY_OK;
+}
+
+
+rdy_int_t
+rdy_rate_concurrent(const rdy_str_t *text, rdy_rate_t *rate)
+{
+    rdy_rate_t  read;
+
+    if (rdy_rate_burst(text, &read) != RDY_OK) {
+        return RDY_ERROR;
+    }
+
+    rate->count = read.burst;
+    rate->period = 60;
+    rate->burst = read.burst;
+    rate->kind = RDY_RATE_CONCURRENT;
+
+    return RDY_OK;
+}
+
+
+void
+rdy_rate_share(const rdy_rate_t *rate, uint64_t part, uint64_t whole,
+    rdy_rate_t *mine)
+{
+    double    share;
+    uint64_t  count, period, most, burst, gcd;
+
+    burst = rate->burst * part / whole;
+
+    mine->kind = rate->kind;
+    mine->burst = burst ? burst : 1;
+    mine->period = rate->period;
+    mine->count = mine->burst;
+
+    if (rate->kind != RDY_RATE_BUCKET) {
+        return;
+    }
+
+    count = rate->count * part;             /* < 2^62 */
+    period = rate->period * whole;          /* < 2^57; 2^64 of a share's */
+    gcd = rdy_rate_gcd(count, period);
+
+    count /= gcd;
+    period /= gcd;
+
+    if (count > RDY_RATE_MAX_COUNT || period > RDY_RATE_MAX_SHARED
+        || count * period > RDY_RATE_MAX_PRODUCT)
+    {
+        /*
+         * The smaller number, and the larger one that belongs to it.  Both are
+         * far below what a double holds exactly.
+         */
+
+        share = (double) count / (double) period;
+
+        if (share < 1) {
+            most = RDY_RATE_MAX_SHARED;
+
+            while (share * most * most > RDY_RATE_MAX_PRODUCT) {
+                most /= 2;
+            }
+
+            count = (uint64_t) (share * most);
+            count = count ? count : 1;
+            share = count / share;
+            period = share < most ? (uint64_t) share + 1 : most;
+
+        } else {
+            most = RDY_RATE_MAX_COUNT;
+
+            while (most / share * most > RDY_RATE_MAX_PRODUCT) {
+                most /= 2;
+            }
+
+            period = (uint64_t) (most / share);
+            period = period ? period : 1;
+            count = (uint64_t) (period * share);
+        }
+    }
+
+    mine->count = count;
+    mine->period = period;
 }
 
 
@@ -237,6 +322,10 @@ rdy_rate_view(const rdy_rate_t *rate, const rdy_bucket_t *b, uint64_t cost,
 uint64_t
 rdy_rate_window(const rdy_rate_t *rate)
 {
+    if (rate->kind != RDY_RATE_BUCKET) {
+        return rate->period;
+    }
+
     return rdy_rate_time(rate, rate->burst, RDY_RATE_MAX_WINDOW);
 }
 
@@ -272,6 +361,75 @@ rdy_rate_number(const u_char *p, const u_char *end, uint64_t *n)
     *n = value;
 
     return p;
+}
+
+
+/*
+ * An optional number and a unit, and nothing behind it: seconds within the
+ * bounds.  Returns where it ends, or NULL for anything else.
+ */
+
+static const u_char *
+rdy_rate_period(const u_char *p, const u_char *end, uint64_t *period)
+{
+    uint64_t  n, unit;
+
+    n = 1;
+
+    if (p < end && *p >= '0' && *p <= '9') {
+        p = rdy_rate_number(p, end, &n);
+    }
+
+    if (p == NULL || end - p != 1) {
+        return NULL;
+    }
+
+    switch (*p) {
+
+    case 's':
+        unit = 1;
+        break;
+
+    case 'm':
+        unit = 60;
+        break;
+
+    case 'h':
+        unit = 3600;
+        break;
+
+    case 'd':
+        unit = 86400;
+        break;
+
+    default:
+        return NULL;
+    }
+
+    n *= unit;
+
+    if (n == 0 || n > RDY_RATE_MAX_PERIOD) {
+        return NULL;
+    }
+
+    *period = n;
+
+    return p + 1;
+}
+
+
+static uint64_t
+rdy_rate_gcd(uint64_t a, uint64_t b)
+{
+    uint64_t  rest;
+
+    while (b) {
+        rest = a % b;
+        a = b;
+        b = rest;
+    }
+
+    return a;
 }
 
 

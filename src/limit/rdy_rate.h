@@ -41,7 +41,8 @@ typedef enum {
 
 typedef struct {
     uint64_t         count;     /* requests, 1 .. 10^9 */
-    uint64_t         period;    /* seconds, 1 .. 366 days; 60 of slots */
+    uint64_t         period;    /* seconds, 1 .. 366 days; 60 of slots; of a
+                                   share up to 4 * 10^9 */
     uint64_t         burst;     /* requests, 1 .. 10^9; count of all but
                                    a bucket */
     rdy_rate_kind_e  kind;
@@ -71,6 +72,34 @@ typedef struct {
  * count * period over 9 * 10^15; *rate is then untouched.
  */
 rdy_int_t rdy_rate_parse(const rdy_str_t *text, rdy_rate_t *rate);
+
+
+/*
+ * Reads a quota, "100/1d", "10000/h": a count, "/", an optional number and one
+ * of s m h d.  Sets count and burst to the count, the period, and the kind to
+ * RDY_RATE_QUOTA.  RDY_ERROR: another form, or a number out of the bounds
+ * above; *rate is then untouched.
+ */
+rdy_int_t rdy_rate_quota(const rdy_str_t *text, rdy_rate_t *rate);
+
+
+/*
+ * Reads how many may be in flight, a whole number 1 .. 10^9.  Sets count and
+ * burst to it, the period to 60, and the kind to RDY_RATE_CONCURRENT.
+ * RDY_ERROR: anything else; *rate is then untouched.
+ */
+rdy_int_t rdy_rate_concurrent(const rdy_str_t *text, rdy_rate_t *rate);
+
+
+/*
+ * The part / whole (0 < part <= whole <= 2^32) of the numbers, rounded down,
+ * but never less than one request.  A bucket's count and period become those
+ * nearest to the exact fraction that all sums here can bear, so that a small
+ * part of a slow rate is a slower rate and not none; of the other kinds only
+ * the count is divided.
+ */
+void rdy_rate_share(const rdy_rate_t *rate, uint64_t part, uint64_t whole,
+    rdy_rate_t *mine);
 
 
 /*
@@ -124,7 +153,8 @@ void rdy_rate_view(const rdy_rate_t *rate, const rdy_bucket_t *b,
 
 /*
  * Seconds in which an empty bucket's worth of burst refills, rounded up: w= of
- * RateLimit-Policy.  At most 15 digits, as structured fields allow.
+ * RateLimit-Policy.  At most 15 digits, as structured fields allow.  Of the
+ * other kinds it is the period.
  */
 uint64_t rdy_rate_window(const rdy_rate_t *rate);
 

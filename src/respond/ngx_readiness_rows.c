@@ -292,8 +292,7 @@ ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx, rdy_field_t *field,
             field[n].seconds = rdy_rate_seconds(state->view.next);
         }
 
-        *len += sizeof("\"\";x=;x=, ") - 1 + field[n].name.len
-                + 2 * RDY_FIELD_NUMBER_LEN;
+        *len += RDY_FIELD_MAX_LEN(field[n].name.len);
         n++;
     }
 

@@ -8,6 +8,9 @@
 #include "limit/rdy_batch.h"
 
 
+static const rdy_rate_t  bucket = { 1, 1, 1, RDY_RATE_BUCKET };
+
+
 /* the reply's bytes on the heap, so that a byte read past them is seen */
 
 static rdy_batch_reply_t
@@ -52,7 +55,7 @@ static void
 limit_is_four_little_endian_doubles_and_flags(void **state)
 {
     u_char      *out;
-    rdy_rate_t   rate = { 100, 60, 1000000000 };
+    rdy_rate_t   rate = { 100, 60, 1000000000, RDY_RATE_BUCKET };
 
     out = malloc(RDY_BATCH_LIMIT_LEN);
 
@@ -71,7 +74,7 @@ static void
 C16_monitor_is_the_lowest_flag(void **state)
 {
     u_char      out[RDY_BATCH_LIMIT_LEN];
-    rdy_rate_t  rate = { 1, 1, 1 };
+    rdy_rate_t  rate = { 1, 1, 1, RDY_RATE_BUCKET };
 
     (void) rdy_batch_limit(out, &rate, 1, 1);
     assert_int_equal(out[32], 1);
@@ -85,40 +88,43 @@ static void
 reply_is_read_in_order(void **state)
 {
     rdy_uint_t         admitted, fits;
-    rdy_bucket_t       b;
+    rdy_batch_state_t  b;
     rdy_batch_reply_t  reply;
 
     reply = reply_bytes("\x01"
                         "\x01\x00\x00\x00\x00\x80\x84\x2e\x41"  /* 10^6 */
+                        "\x00\x00\x00\x00\x00\x00\x00\x40"      /* 2 */
                         "\x00\x00\x00\x00\x00\x80\x84\x3e\x41"  /* 2*10^6 */
+                        "\x00\x00\x00\x00\x00\x00\x00\x00"
                         "\x00"
-                        "\x00\x00\x00\x00\x00\x00\x00\x00\x00");
+                        "\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                        "\x00\x00\x00\x00\x00\x00\x00\x00");
 
     assert_int_equal(rdy_batch_reply_request(&reply, &admitted), RDY_OK);
     assert_int_equal(admitted, 1);
 
-    b.at = 7;
-    assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b), RDY_OK);
+    b.bucket.at = 7;
+    assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b), RDY_OK);
     assert_int_equal(fits, 1);
-    assert_int_equal(b.spent, 1000000);
-    assert_int_equal(b.at, 0);
+    assert_int_equal(b.bucket.spent, 1000000);
+    assert_int_equal(b.bucket.at, 0);
 
-    assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b), RDY_OK);
+    assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b), RDY_OK);
     assert_int_equal(fits, 0);
-    assert_int_equal(b.spent, 2000000);
+    assert_int_equal(b.bucket.spent, 2000000);
 
     assert_int_equal(rdy_batch_reply_request(&reply, &admitted), RDY_OK);
     assert_int_equal(admitted, 0);
 
-    assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b), RDY_OK);
+    assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b), RDY_OK);
     assert_int_equal(fits, 0);
-    assert_int_equal(b.spent, 0);
+    assert_int_equal(b.bucket.spent, 0);
 
     assert_ptr_equal(reply.pos, reply.end);
     assert_int_equal(rdy_batch_reply_request(&reply, &admitted), RDY_ERROR);
-    assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b), RDY_ERROR);
+    assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b), RDY_ERROR);
 
-    free_reply(&reply, 29);
+    free_reply(&reply, 53);
 }
 
 
@@ -127,13 +133,14 @@ G07_reply_cut_anywhere_is_an_error(void **state)
 {
     size_t             len;
     rdy_uint_t         fits;
-    rdy_bucket_t       b;
+    rdy_batch_state_t  b;
     rdy_batch_reply_t  reply;
 
-    for (len = 0; len < RDY_BATCH_REPLY_LIMIT_LEN; len++) {
-        reply = reply_of("\x01\x00\x00\x00\x00\x80\x84\x2e\x41", len);
+    for (len = 0; len < 17; len++) {
+        reply = reply_of("\x01\x00\x00\x00\x00\x80\x84\x2e\x41"
+                         "\x00\x00\x00\x00\x00\x00\x00\x40", len);
 
-        assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b), RDY_ERROR);
+        assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b), RDY_ERROR);
         free_reply(&reply, 0);
     }
 }
@@ -143,9 +150,9 @@ static void
 G07_verdict_is_0_or_1(void **state)
 {
     int                c;
-    char               byte, text[9];
+    char               byte, text[17];
     rdy_uint_t         admitted, fits;
-    rdy_bucket_t       b;
+    rdy_batch_state_t  b;
     rdy_batch_reply_t  reply;
 
     memset(text, 0, sizeof(text));
@@ -159,11 +166,11 @@ G07_verdict_is_0_or_1(void **state)
         free_reply(&reply, c > 1 ? 0 : 1);
 
         text[0] = byte;
-        reply = reply_of(text, 9);
+        reply = reply_of(text, 17);
 
-        assert_int_equal(rdy_batch_reply_limit(&reply, &fits, &b),
+        assert_int_equal(rdy_batch_reply_limit(&reply, &bucket, &fits, &b),
                          c > 1 ? RDY_ERROR : RDY_OK);
-        free_reply(&reply, c > 1 ? 0 : 9);
+        free_reply(&reply, c > 1 ? 0 : 17);
     }
 }
 
@@ -171,20 +178,21 @@ G07_verdict_is_0_or_1(void **state)
 static rdy_int_t
 spent(double number, uint64_t *n)
 {
-    char               text[9];
+    char               text[17];
     rdy_int_t          rc;
     rdy_uint_t         fits;
-    rdy_bucket_t       b;
+    rdy_batch_state_t  b;
     rdy_batch_reply_t  reply;
 
+    memset(text, 0, sizeof(text));
     text[0] = 1;
     memcpy(text + 1, &number, 8);
-    reply = reply_of(text, 9);
+    reply = reply_of(text, 17);
 
-    rc = rdy_batch_reply_limit(&reply, &fits, &b);
-    *n = b.spent;
+    rc = rdy_batch_reply_limit(&reply, &bucket, &fits, &b);
+    *n = b.bucket.spent;
 
-    free_reply(&reply, rc == RDY_OK ? 9 : 0);
+    free_reply(&reply, rc == RDY_OK ? 17 : 0);
 
     return rc;
 }
@@ -220,7 +228,7 @@ script_is_text_of_a_moderate_size(void **state)
     size_t  i;
     u_char  c;
 
-    assert_in_range(rdy_batch_script.len, 500, 8192);
+    assert_in_range(rdy_batch_script.len, 500, 16384);
 
     for (i = 0; i < rdy_batch_script.len; i++) {
         c = rdy_batch_script.data[i];

@@ -19,6 +19,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
+static const rdy_rate_t  bucket = { 1, 1, 1, RDY_RATE_BUCKET };
+
+
 static void
 check(int ok)
 {
@@ -33,7 +36,7 @@ read_request(rdy_batch_reply_t *reply, rdy_uint_t n)
 {
     rdy_int_t      rc;
     rdy_uint_t     flag;
-    rdy_bucket_t   b;
+    rdy_batch_state_t  b;
     const u_char  *pos;
 
     pos = reply->pos;
@@ -44,11 +47,11 @@ read_request(rdy_batch_reply_t *reply, rdy_uint_t n)
 
     while (rc == RDY_OK && n--) {
         pos = reply->pos;
-        rc = rdy_batch_reply_limit(reply, &flag, &b);
+        rc = rdy_batch_reply_limit(reply, &bucket, &flag, &b);
 
         check(rc == RDY_ERROR
-              || (flag <= 1 && b.at == 0 && b.spent <= (uint64_t) 1 << 60));
-        check(reply->pos == pos + (rc == RDY_OK ? RDY_BATCH_REPLY_LIMIT_LEN
+              || (flag <= 1 && b.bucket.at == 0 && b.bucket.spent <= (uint64_t) 1 << 60));
+        check(reply->pos == pos + (rc == RDY_OK ? 17
                                                 : 0));
     }
 
