@@ -5,9 +5,9 @@
 
 
 /*
- * One pipelined connection per Redis and worker.  nginx owns the socket and
- * the events, hiredis's redisReader reads the replies, a FIFO of calls keeps
- * who waits for which.
+ * One pipelined connection per node of a Redis and worker.  nginx owns the
+ * socket and the events, hiredis's redisReader reads the replies, a FIFO of
+ * calls keeps who waits for which.
  */
 
 
@@ -66,7 +66,8 @@ struct ngx_readiness_redis_call_s {
 
 
 /*
- * EVALSHA of script with the call's keys and argument.  script is used until
+ * EVALSHA of script with the call's keys and argument; on a cluster all keys
+ * of a call are of one slot, and there is one at least.  script is used until
  * the process ends.  NGX_OK: the handler will be called, with a timeout at
  * the latest; it may make a new call.  NGX_DECLINED: it will not; this Redis
  * cannot be asked now (not connected and waiting to try again, queue full, no
@@ -84,6 +85,20 @@ const ngx_str_t *ngx_readiness_redis_prefix(
 
 /* the name in readiness_redis NAME */
 const ngx_str_t *ngx_readiness_redis_name(const ngx_readiness_redis_t *redis);
+
+/* 1: topology cluster, where all keys of a call have to be of one slot */
+ngx_uint_t ngx_readiness_redis_cluster(const ngx_readiness_redis_t *redis);
+
+/* the slot of a key; 0 unless this is a cluster */
+ngx_uint_t ngx_readiness_redis_slot(const ngx_readiness_redis_t *redis,
+    const ngx_str_t *key);
+
+/*
+ * A number that changes whenever this worker lost a connection of this Redis,
+ * or learned that the master, of any slot, is another one: what was charged
+ * before may be unknown there.
+ */
+ngx_uint_t ngx_readiness_redis_generation(const ngx_readiness_redis_t *redis);
 
 /*
  * At the end of http: host names need its resolver.  NGX_CONF_OK, or

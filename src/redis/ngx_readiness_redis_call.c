@@ -75,7 +75,7 @@ ngx_readiness_redis_format(ngx_readiness_redis_peer_t *peer,
         return NULL;
     }
 
-    number = peer->number++;
+    number = peer->worker->number++;
 
     for (i = 0; i < NGX_READINESS_REDIS_NUMBER_LEN; i++) {
         e->number[i] = (u_char) (number >> (8 * i));
@@ -286,23 +286,23 @@ ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
     switch (rc) {
 
     case NGX_READINESS_REDIS_OK:
-        peer->nok++;
+        peer->worker->nok++;
         break;
 
     case NGX_READINESS_REDIS_TIMEOUT:
-        peer->ntimeouts++;
+        peer->worker->ntimeouts++;
         break;
 
     case NGX_READINESS_REDIS_CLOSED:
-        peer->nclosed++;
+        peer->worker->nclosed++;
         break;
 
     case NGX_READINESS_REDIS_REFUSED:
-        peer->nrefused++;
+        peer->worker->nrefused++;
         break;
 
     default: /* NGX_READINESS_REDIS_PROTOCOL */
-        peer->nprotocol++;
+        peer->worker->nprotocol++;
     }
 
     call->handler(call, rc, payload ? payload : &ngx_readiness_redis_nothing);

@@ -5,15 +5,13 @@
 
 
 /*
- * readiness_redis NAME { ... }: where a Redis is, and how it is talked to.
- * Nothing here asks the network: host names are resolved by the workers.
+ * readiness_redis NAME { ... }: its lines, and how a Redis is talked to.
  */
 
 
 #include "redis/ngx_readiness_redis_internal.h"
 
 
-#define NGX_READINESS_REDIS_PORT         6379
 #define NGX_READINESS_REDIS_MAX_PREFIX   32
 #define NGX_READINESS_REDIS_MAX_TIMEOUT  60000
 
@@ -29,12 +27,6 @@ static char *ngx_readiness_redis_line(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 static char *ngx_readiness_redis_unknown(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *name);
-static char *ngx_readiness_redis_server(ngx_conf_t *cf,
-    ngx_readiness_redis_t *redis, ngx_str_t *value);
-static char *ngx_readiness_redis_host(ngx_conf_t *cf,
-    ngx_readiness_redis_t *redis, ngx_url_t *u);
-static char *ngx_readiness_redis_topology(ngx_conf_t *cf,
-    ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_user(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_password_file(ngx_conf_t *cf,
@@ -53,7 +45,6 @@ static char *ngx_readiness_redis_set_prefix(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_complete(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis);
-static ngx_uint_t ngx_readiness_redis_is_local(ngx_readiness_redis_t *redis);
 
 
 static ngx_readiness_redis_line_t  ngx_readiness_redis_lines[] = {
@@ -105,14 +96,18 @@ ngx_readiness_redis_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     /*
-     * set by ngx_pcalloc(): server, addrs, host, resolver, user, password,
-     * given, peer
+     * set by ngx_pcalloc(): topology, resolver, user, password, database,
+     * given, worker
      */
 
     redis = ngx_pcalloc(cf->pool, sizeof(ngx_readiness_redis_t));
     slot = ngx_array_push(&rmcf->redis);
 
-    if (redis == NULL || slot == NULL) {
+    if (redis == NULL || slot == NULL
+        || ngx_array_init(&redis->servers, cf->pool, 1,
+                          sizeof(ngx_readiness_redis_server_t))
+           != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -178,11 +173,13 @@ ngx_readiness_redis_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
                                             cf->args->nelts - 1);
         }
 
-        if (redis->given & ((ngx_uint_t) 1 << i)) {
+        if (redis->given & ((ngx_uint_t) 1 << i)
+            && line->set != ngx_readiness_redis_server)
+        {
             return ngx_readiness_conf_error(cf, "second \"%V\" of "
                                             "\"readiness_redis %V\", \"%V\": "
-                                            "a single Redis has one; delete "
-                                            "a line", &value[0], &redis->name,
+                                            "delete one of them",
+                                            &value[0], &redis->name,
                                             &value[1]);
         }
 
@@ -215,127 +212,6 @@ ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
                                     "topology, user, password_file, "
                                     "database, timeout, connect_timeout or "
                                     "prefix", name, &redis->name);
-}
-
-
-static char *
-ngx_readiness_redis_server(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
-    ngx_str_t *value)
-{
-    ngx_url_t  u;
-
-    redis->server = *value;
-
-    ngx_memzero(&u, sizeof(ngx_url_t));
-
-    u.url = *value;
-    u.default_port = NGX_READINESS_REDIS_PORT;
-    u.no_resolve = 1;
-
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
-        return ngx_readiness_conf_error(cf, "%s in \"server %V\" of "
-                                        "\"readiness_redis %V\": use "
-                                        "HOST[:PORT], [IPV6][:PORT] or "
-                                        "unix:/PATH",
-                                        u.err ? u.err : "no memory", value,
-                                        &redis->name);
-    }
-
-    if (u.family == AF_UNIX && u.host.data[0] != '/') {
-        return ngx_readiness_conf_error(cf, "the path in \"server %V\" of "
-                                        "\"readiness_redis %V\" is not "
-                                        "absolute: use unix:/PATH", value,
-                                        &redis->name);
-    }
-
-    if (u.naddrs == 0) {
-        return ngx_readiness_redis_host(cf, redis, &u);
-    }
-
-    redis->addrs = u.addrs;
-    redis->naddrs = u.naddrs;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_readiness_redis_host(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
-    ngx_url_t *u)
-{
-    u_char      ch;
-    ngx_str_t   local = ngx_string("localhost");
-    ngx_uint_t  i, letters;
-
-    redis->port = u->port;
-    redis->host.len = u->host.len;
-    redis->host.data = ngx_pnalloc(cf->pool, u->host.len);
-    if (redis->host.data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    letters = 0;
-
-    for (i = 0; i < u->host.len; i++) {
-        ch = ngx_tolower(u->host.data[i]);
-
-        redis->host.data[i] = ch;
-
-        if ((ch >= 'a' && ch <= 'z') || ch == '-' || ch == '_') {
-            letters = 1;
-
-        } else if (ch != '.' && (ch < '0' || ch > '9')) {
-            letters = 0;
-            break;
-        }
-    }
-
-    if (!letters) {
-        return ngx_readiness_conf_error(cf, "\"%V\" in \"server %V\" of "
-                                        "\"readiness_redis %V\" is neither "
-                                        "an address nor a host name: use "
-                                        "HOST[:PORT], [IPV6][:PORT] or "
-                                        "unix:/PATH", &u->host,
-                                        &redis->server, &redis->name);
-    }
-
-    if (redis->host.len != local.len
-        || ngx_strncmp(redis->host.data, local.data, local.len) != 0)
-    {
-        return NGX_CONF_OK;
-    }
-
-    /* this one name stands in the hosts file */
-
-    u->host = local;
-
-    if (ngx_inet_resolve_host(cf->pool, u) != NGX_OK) {
-        return ngx_readiness_conf_error(cf, "%s: \"server %V\" of "
-                                        "\"readiness_redis %V\": use "
-                                        "127.0.0.1 or [::1]",
-                                        u->err ? u->err : "no memory",
-                                        &redis->server, &redis->name);
-    }
-
-    redis->addrs = u->addrs;
-    redis->naddrs = u->naddrs;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_readiness_redis_topology(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
-    ngx_str_t *value)
-{
-    if (ngx_strcmp(value->data, "single") == 0 && cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    return ngx_readiness_conf_error(cf, "\"topology %V\" of "
-                                    "\"readiness_redis %V\" is not supported: "
-                                    "this version supports \"topology "
-                                    "single;\" only", value, &redis->name);
 }
 
 
@@ -510,11 +386,10 @@ invalid:
 static char *
 ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
 {
-    if (redis->server.len == 0) {
-        return ngx_readiness_conf_error(cf, "\"readiness_redis %V\" has no "
-                                        "\"server\": add one, such as "
-                                        "\"server 127.0.0.1:6379;\"",
-                                        &redis->name);
+    ngx_readiness_redis_server_t  *server;
+
+    if (ngx_readiness_redis_servers(cf, redis) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (redis->user.len && redis->password == NULL) {
@@ -524,78 +399,14 @@ ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
                                         &redis->user, &redis->name);
     }
 
-    if (redis->password && !ngx_readiness_redis_is_local(redis)) {
+    server = ngx_readiness_redis_remote(redis);
+
+    if (redis->password && server) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "the password of \"readiness_redis %V\" goes to "
                            "\"%V\" unencrypted: use a private network, or a "
                            "TLS tunnel on this machine", &redis->name,
-                           &redis->server);
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_uint_t
-ngx_readiness_redis_is_local(ngx_readiness_redis_t *redis)
-{
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    if (redis->addrs == NULL) {
-        return 0;
-    }
-
-    switch (redis->addrs[0].sockaddr->sa_family) {
-
-    case AF_INET:
-        sin = (struct sockaddr_in *) redis->addrs[0].sockaddr;
-
-        return ntohl(sin->sin_addr.s_addr) >> 24 == 127;
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) redis->addrs[0].sockaddr;
-
-        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr)
-               || (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)
-                   && sin6->sin6_addr.s6_addr[12] == 127);
-#endif
-
-    default: /* AF_UNIX */
-        return 1;
-    }
-}
-
-
-char *
-ngx_readiness_redis_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
-{
-    ngx_uint_t                  i;
-    ngx_readiness_redis_t     **redis;
-    ngx_http_core_loc_conf_t   *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    redis = rmcf->redis.elts;
-
-    for (i = 0; i < rmcf->redis.nelts; i++) {
-
-        if (redis[i]->addrs) {
-            continue;
-        }
-
-        if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"server %V\" of \"readiness_redis %V\" names a "
-                          "host: add \"resolver\" to http{}, or write an "
-                          "address in %s:%ui", &redis[i]->server,
-                          &redis[i]->name, redis[i]->file, redis[i]->line);
-            return NGX_CONF_ERROR;
-        }
-
-        redis[i]->resolver = clcf->resolver;
+                           &server->text);
     }
 
     return NGX_CONF_OK;

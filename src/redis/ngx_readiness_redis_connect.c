@@ -37,7 +37,7 @@ ngx_readiness_redis_connect(ngx_readiness_redis_peer_t *peer)
 
     peer->started = ngx_current_msec;
 
-    if (peer->redis->addrs == NULL) {
+    if (peer->server->addrs == NULL) {
         return ngx_readiness_redis_resolve(peer);
     }
 
@@ -102,7 +102,7 @@ ngx_readiness_redis_resolved(ngx_resolver_ctx_t *ctx)
 
         ngx_log_error(level, ngx_cycle->log, 0,
                       "readiness_redis \"%V\": \"%V\" could not be resolved "
-                      "(%i: %s)", &peer->redis->name, &peer->redis->host,
+                      "(%i: %s)", &peer->redis->name, &peer->server->host,
                       ctx->state, ngx_resolver_strerror(ctx->state));
     }
 
@@ -131,7 +131,7 @@ ngx_readiness_redis_addresses(ngx_readiness_redis_peer_t *peer,
         addr->socklen = ctx->addrs[i].socklen;
         ngx_memcpy(addr->sockaddr, ctx->addrs[i].sockaddr, addr->socklen);
 
-        ngx_inet_set_port(addr->sockaddr, peer->redis->port);
+        ngx_inet_set_port(addr->sockaddr, peer->server->port);
 
         addr->name.data = peer->names[i];
         addr->name.len = ngx_sock_ntop(addr->sockaddr, addr->socklen,
@@ -368,10 +368,10 @@ ngx_readiness_redis_prelude(ngx_readiness_redis_peer_t *peer)
         last = ngx_queue_next(last);
     }
 
-    for (i = 0; i < peer->nscripts; i++) {
+    for (i = 0; i < peer->worker->nscripts; i++) {
 
         if (ngx_readiness_redis_command(peer, last, NGX_READINESS_REDIS_LOAD,
-                                        peer->scripts[i], NULL, 0)
+                                        peer->worker->scripts[i], NULL, 0)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -392,7 +392,7 @@ ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer)
     peer->state = NGX_READINESS_REDIS_UP;
     peer->since = ngx_current_msec;
     peer->tried = 0;
-    peer->nconnects++;
+    peer->worker->nconnects++;
 
     peer->connection->idle = (peer->nentries == 0);
 

@@ -83,7 +83,7 @@ ngx_readiness_redis_lost(ngx_readiness_redis_peer_t *peer, ngx_err_t err)
 
     ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                   "readiness_redis \"%V\": %V closed an idle connection",
-                  &peer->redis->name, &peer->redis->server);
+                  &peer->redis->name, &peer->server->text);
 
     ngx_readiness_redis_close(peer);
 }
@@ -200,7 +200,7 @@ ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
     ngx_log_error(level, ngx_cycle->log, err,
                   "readiness_redis \"%V\" at %V: %s%s%V, %ui calls were "
                   "waiting", &redis->name,
-                  addr ? &addr->name : &redis->server, what,
+                  addr ? &addr->name : &peer->server->text, what,
                   text ? ": " : "", text ? text : &none, peer->nwaiting);
 
     peer->down = 1;
@@ -216,6 +216,10 @@ ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer)
     ngx_readiness_redis_entry_t  *e;
 
     ngx_queue_init(&calls);
+
+    if (peer->state == NGX_READINESS_REDIS_UP) {
+        peer->worker->generation++;
+    }
 
     if (!ngx_queue_empty(&peer->sent)) {
         ngx_queue_add(&calls, &peer->sent);

@@ -5,8 +5,9 @@
 
 
 /*
- * What the files of the redis room share: the configuration of one Redis, and
- * one worker's connection to it with the calls it owes replies to.
+ * What the files of the redis room share: the configuration of one Redis, one
+ * worker's place at it, and a connection to one of its nodes with the calls
+ * that it owes replies to.
  */
 
 
@@ -37,30 +38,73 @@
 #define NGX_READINESS_REDIS_QUIET        10
 
 
-typedef struct ngx_readiness_redis_peer_s  ngx_readiness_redis_peer_t;
+typedef struct ngx_readiness_redis_peer_s    ngx_readiness_redis_peer_t;
+typedef struct ngx_readiness_redis_worker_s  ngx_readiness_redis_worker_t;
 
 
-struct ngx_readiness_redis_s {
-    ngx_str_t                     name;
-    ngx_str_t                     server;    /* as it was written */
+typedef enum {
+    NGX_READINESS_REDIS_SINGLE = 0,
+    NGX_READINESS_REDIS_SENTINEL,
+    NGX_READINESS_REDIS_CLUSTER
+} ngx_readiness_redis_topology_e;
+
+
+/* where a node is */
+
+typedef struct {
+    ngx_str_t                     text;      /* as it was written */
     ngx_addr_t                   *addrs;     /* NULL: host has to be asked */
     ngx_uint_t                    naddrs;
     ngx_str_t                     host;
     in_port_t                     port;
-    ngx_resolver_t               *resolver;  /* http's, set at its end */
-
-    ngx_str_t                     user;
-    ngx_readiness_file_t         *password;  /* data: ngx_str_t */
-    ngx_int_t                     database;
-    ngx_msec_t                    timeout;
-    ngx_msec_t                    connect_timeout;
-    ngx_str_t                     prefix;
-
-    ngx_uint_t                    given;     /* lines seen, a bit for each */
-    u_char                       *file;
     ngx_uint_t                    line;
+} ngx_readiness_redis_server_t;
 
-    ngx_readiness_redis_peer_t   *peer;      /* the worker's */
+
+struct ngx_readiness_redis_s {
+    ngx_str_t                       name;
+    ngx_readiness_redis_topology_e  topology;
+    ngx_array_t                     servers; /* ..._server_t */
+    ngx_resolver_t                 *resolver;  /* http's, set at its end */
+
+    ngx_str_t                       user;
+    ngx_readiness_file_t           *password;  /* data: ngx_str_t */
+    ngx_int_t                       database;
+    ngx_msec_t                      timeout;
+    ngx_msec_t                      connect_timeout;
+    ngx_str_t                       prefix;
+
+    ngx_uint_t                      given;   /* lines seen, a bit for each */
+    u_char                         *file;
+    ngx_uint_t                      line;
+
+    ngx_readiness_redis_worker_t   *worker;  /* NULL outside of workers */
+};
+
+
+/* what a worker knows of a Redis, whichever of its nodes it talks to */
+
+struct ngx_readiness_redis_worker_s {
+    ngx_readiness_redis_t        *redis;
+    ngx_queue_t                   peers;     /* all of them */
+    ngx_readiness_redis_peer_t   *peer;      /* single: the one */
+
+    uint64_t                      number;    /* of the next call */
+    ngx_uint_t                    generation;
+
+    ngx_readiness_script_t       *scripts[NGX_READINESS_REDIS_MAX_SCRIPTS];
+    ngx_uint_t                    nscripts;
+
+    /* counted since the worker began, for the observe room */
+
+    ngx_uint_t                    ncalls;
+    ngx_uint_t                    ndeclined;
+    ngx_uint_t                    nok;
+    ngx_uint_t                    ntimeouts;
+    ngx_uint_t                    nrefused;
+    ngx_uint_t                    nclosed;
+    ngx_uint_t                    nprotocol;
+    ngx_uint_t                    nconnects;
 };
 
 
@@ -120,6 +164,11 @@ struct ngx_readiness_redis_peer_s {
     redisReader                  *reader;
     ngx_socket_t                  ident;
 
+    ngx_readiness_redis_worker_t *worker;
+    ngx_queue_t                   queue;     /* in the worker's peers */
+    const ngx_readiness_redis_server_t
+                                 *server;    /* the node */
+
     ngx_readiness_redis_state_e   state;
 
     ngx_queue_t                   unsent;    /* the first may be in part */
@@ -129,10 +178,6 @@ struct ngx_readiness_redis_peer_s {
     ngx_uint_t                    nwaiting;  /* entries with a call */
     ngx_uint_t                    nprelude;
     ngx_uint_t                    nevals;
-    uint64_t                      number;    /* of the next call */
-
-    ngx_readiness_script_t       *scripts[NGX_READINESS_REDIS_MAX_SCRIPTS];
-    ngx_uint_t                    nscripts;
 
     ngx_event_t                   retry;     /* cancelable */
     ngx_event_t                   guard;     /* connect_timeout; cancelable */
@@ -166,18 +211,43 @@ struct ngx_readiness_redis_peer_s {
     u_char                       *buffer;    /* that reply is in */
     ngx_str_t                     error;     /* an error reply, made safe */
     u_char                        text[NGX_READINESS_REDIS_MAX_TEXT];
-
-    /* counted since the worker began, for the observe room */
-
-    ngx_uint_t                    ncalls;
-    ngx_uint_t                    ndeclined;
-    ngx_uint_t                    nok;
-    ngx_uint_t                    ntimeouts;
-    ngx_uint_t                    nrefused;
-    ngx_uint_t                    nclosed;
-    ngx_uint_t                    nprotocol;
-    ngx_uint_t                    nconnects;
 };
+
+
+/* configuration: ngx_readiness_redis_servers.c */
+
+/* the lines "server" and "topology" */
+char *ngx_readiness_redis_server(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value);
+char *ngx_readiness_redis_topology(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+
+/* at the end of the block: do the servers suit the topology */
+char *ngx_readiness_redis_servers(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis);
+
+/* the first server to which bytes leave this machine; NULL: none */
+ngx_readiness_redis_server_t *ngx_readiness_redis_remote(
+    ngx_readiness_redis_t *redis);
+
+
+/* one node: ngx_readiness_redis_peer.c */
+
+/*
+ * A peer that is IDLE.  server is used until the peer is gone.  NULL: no
+ * memory.
+ */
+ngx_readiness_redis_peer_t *ngx_readiness_redis_peer(
+    ngx_readiness_redis_worker_t *worker,
+    const ngx_readiness_redis_server_t *server);
+
+/* closes the connection, tells the callers, and frees the peer: not from
+   within one of its own events */
+void ngx_readiness_redis_gone(ngx_readiness_redis_peer_t *peer);
+
+/* as ngx_readiness_redis_eval(), at this node */
+ngx_int_t ngx_readiness_redis_ask(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call);
 
 
 /* calls: ngx_readiness_redis_call.c */
