@@ -16,6 +16,7 @@
 
 
 #include "redis/ngx_readiness_redis.h"
+#include "redis/rdy_items.h"
 
 
 #define NGX_READINESS_REDIS_MAX_CALLS    4096
@@ -116,6 +117,8 @@ struct ngx_readiness_redis_worker_s {
 typedef enum {
     NGX_READINESS_REDIS_AUTH = 0,
     NGX_READINESS_REDIS_SELECT,
+    NGX_READINESS_REDIS_ROLE,
+    NGX_READINESS_REDIS_MASTER,      /* of a sentinel */
     NGX_READINESS_REDIS_LOAD,
     NGX_READINESS_REDIS_EVALSHA,
     NGX_READINESS_REDIS_EVAL
@@ -208,7 +211,8 @@ struct ngx_readiness_redis_peer_s {
 
     int                           type;      /* REDIS_REPLY_..., of reply */
     ngx_str_t                     reply;
-    u_char                       *buffer;    /* that reply is in */
+    rdy_items_t                   items;     /* pos: the end of what came */
+    u_char                       *buffer;    /* that both are in */
     ngx_str_t                     error;     /* an error reply, made safe */
     u_char                        text[NGX_READINESS_REDIS_MAX_TEXT];
 };
@@ -333,10 +337,16 @@ void ngx_readiness_redis_write_handler(ngx_event_t *ev);
 void ngx_readiness_redis_broken_handler(ngx_event_t *ev);
 
 
-/* replies: ngx_readiness_redis_reply.c */
+/* bytes to replies: ngx_readiness_redis_reader.c */
 
 /* NULL: no memory */
 redisReader *ngx_readiness_redis_reader(ngx_readiness_redis_peer_t *peer);
+
+/* is the next reply one that may be an array, or nil */
+ngx_uint_t ngx_readiness_redis_listed(ngx_readiness_redis_peer_t *peer);
+
+
+/* replies: ngx_readiness_redis_reply.c */
 
 /*
  * Takes the bytes that were read.  NGX_OK; or NGX_ERROR: the connection was

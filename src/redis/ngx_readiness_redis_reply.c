@@ -5,11 +5,9 @@
 
 
 /*
- * Replies.  hiredis's reader splits the bytes; it is given functions that
- * refuse whatever we never ask for (arrays, nil, the types of RESP3), so that
- * nothing is ever allocated on a reply's word but one buffer of fixed size.
- * A reply belongs to the first entry that was sent, and proves it with the
- * number of that call; error replies have none and are matched by order.
+ * Replies.  A reply belongs to the first entry that was sent, and proves it
+ * with the number of that call; error replies have none and are matched by
+ * order.
  */
 
 
@@ -25,19 +23,8 @@
 #define NGX_READINESS_REDIS_MAX_DIGITS  5
 
 
-static void *ngx_readiness_redis_string(const redisReadTask *task, char *str,
-    size_t len);
-static void *ngx_readiness_redis_array(const redisReadTask *task,
-    ngx_readiness_elements_t elements);
-static void *ngx_readiness_redis_integer(const redisReadTask *task,
-    long long value);
-static void *ngx_readiness_redis_nil(const redisReadTask *task);
-#ifdef REDIS_REPLY_DOUBLE
-static void *ngx_readiness_redis_double(const redisReadTask *task,
-    double value, char *str, size_t len);
-static void *ngx_readiness_redis_bool(const redisReadTask *task, int value);
-#endif
-static ngx_uint_t ngx_readiness_redis_endless(redisReader *reader);
+static ngx_uint_t ngx_readiness_redis_endless(
+    ngx_readiness_redis_peer_t *peer);
 static ngx_int_t ngx_readiness_redis_reply(ngx_readiness_redis_peer_t *peer);
 static ngx_uint_t ngx_readiness_redis_expected(
     ngx_readiness_redis_peer_t *peer, ngx_readiness_redis_entry_t *e);
@@ -50,132 +37,6 @@ static void ngx_readiness_redis_text(ngx_readiness_redis_peer_t *peer);
 static ngx_int_t ngx_readiness_redis_protocol(
     ngx_readiness_redis_peer_t *peer, const char *what,
     const ngx_str_t *text);
-
-
-static redisReplyObjectFunctions  ngx_readiness_redis_functions = {
-    ngx_readiness_redis_string,
-    ngx_readiness_redis_array,
-    ngx_readiness_redis_integer,
-#ifdef REDIS_REPLY_DOUBLE
-    ngx_readiness_redis_double,
-#endif
-    ngx_readiness_redis_nil,
-#ifdef REDIS_REPLY_DOUBLE
-    ngx_readiness_redis_bool,
-#endif
-    NULL                           /* what they return is never freed */
-};
-
-
-redisReader *
-ngx_readiness_redis_reader(ngx_readiness_redis_peer_t *peer)
-{
-    redisReader  *reader;
-
-    reader = redisReaderCreateWithFunctions(&ngx_readiness_redis_functions);
-    if (reader == NULL) {
-        return NULL;
-    }
-
-    reader->privdata = peer;
-
-    return reader;
-}
-
-
-/*
- * The reader calls this with a whole string, and may move its bytes before
- * it returns the reply.
- */
-
-static void *
-ngx_readiness_redis_string(const redisReadTask *task, char *str, size_t len)
-{
-    ngx_readiness_redis_peer_t  *peer;
-
-    peer = task->privdata;
-
-    if (len > NGX_READINESS_REDIS_MAX_REPLY) {
-        return NULL;
-    }
-
-    switch (task->type) {
-
-    case REDIS_REPLY_STRING:
-
-        /* hiredis 0.14 skips these two unseen */
-
-        if (str[len] != '\r' || str[len + 1] != '\n') {
-            return NULL;
-        }
-
-        break;
-
-    case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_ERROR:
-        break;
-
-    default:
-        return NULL;
-    }
-
-    if (peer->buffer == NULL) {
-        peer->buffer = ngx_alloc(NGX_READINESS_REDIS_MAX_REPLY,
-                                 ngx_cycle->log);
-        if (peer->buffer == NULL) {
-            return NULL;
-        }
-    }
-
-    ngx_memcpy(peer->buffer, str, len);
-
-    peer->type = task->type;
-    peer->reply.data = peer->buffer;
-    peer->reply.len = len;
-
-    return &peer->reply;
-}
-
-
-static void *
-ngx_readiness_redis_array(const redisReadTask *task,
-    ngx_readiness_elements_t elements)
-{
-    return NULL;
-}
-
-
-static void *
-ngx_readiness_redis_integer(const redisReadTask *task, long long value)
-{
-    return NULL;
-}
-
-
-static void *
-ngx_readiness_redis_nil(const redisReadTask *task)
-{
-    return NULL;
-}
-
-
-#ifdef REDIS_REPLY_DOUBLE
-
-static void *
-ngx_readiness_redis_double(const redisReadTask *task, double value, char *str,
-    size_t len)
-{
-    return NULL;
-}
-
-
-static void *
-ngx_readiness_redis_bool(const redisReadTask *task, int value)
-{
-    return NULL;
-}
-
-#endif
 
 
 ngx_int_t
@@ -214,7 +75,7 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
     unread = reader->len - reader->pos;
 
     if (unread > NGX_READINESS_REDIS_MAX_UNREAD
-        || ngx_readiness_redis_endless(reader))
+        || ngx_readiness_redis_endless(peer))
     {
         return ngx_readiness_redis_protocol(peer, "sent a reply that is too "
                                             "long", NULL);
@@ -232,13 +93,20 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
 /*
  * The reader waits for as many bytes as a bulk string says it has.  What is
  * unread begins behind the type, and nothing else that we may be sent begins
- * with a digit.
+ * with a digit; except in an array, whose numbers may be as long as any.
  */
 
 static ngx_uint_t
-ngx_readiness_redis_endless(redisReader *reader)
+ngx_readiness_redis_endless(ngx_readiness_redis_peer_t *peer)
 {
-    size_t  i;
+    size_t        i;
+    redisReader  *reader;
+
+    reader = peer->reader;
+
+    if (ngx_readiness_redis_listed(peer)) {
+        return 0;
+    }
 
     for (i = reader->pos; i < reader->len; i++) {
         if (reader->buf[i] < '0' || reader->buf[i] > '9') {
@@ -311,6 +179,11 @@ ngx_readiness_redis_expected(ngx_readiness_redis_peer_t *peer,
     case NGX_READINESS_REDIS_SELECT:
         return peer->type == REDIS_REPLY_STATUS && reply->len == 2
                && ngx_memcmp(reply->data, "OK", 2) == 0;
+
+    case NGX_READINESS_REDIS_ROLE:
+    case NGX_READINESS_REDIS_MASTER:
+        return peer->type == REDIS_REPLY_ARRAY
+               || peer->type == REDIS_REPLY_NIL;
 
     case NGX_READINESS_REDIS_LOAD:
         return peer->type == REDIS_REPLY_STRING
