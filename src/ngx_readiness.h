@@ -509,11 +509,11 @@ ngx_int_t ngx_readiness_expr_check(ngx_conf_t *cf,
 /* watched files: ngx_readiness_file.c */
 
 /*
- * load() turns content into what the room uses, in memory of pool; on a
+ * load() turns content into what the owner uses, in memory of pool; on a
  * mistake it writes what and where, NUL-terminated, into err and returns
  * NULL.  The content belongs to the caller and is gone afterwards.
  */
-typedef void *(*ngx_readiness_file_load_pt)(ngx_pool_t *pool,
+typedef void *(*ngx_readiness_file_load_pt)(void *owner, ngx_pool_t *pool,
     const ngx_str_t *content, u_char *err, size_t errlen);
 
 /* called in a worker after file->data has been replaced */

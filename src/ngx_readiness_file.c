@@ -81,7 +81,7 @@ ngx_readiness_file_add(ngx_conf_t *cf, const char *directive, ngx_str_t *name,
         goto failed;
     }
 
-    file->data = load(cf->pool, &content, err, sizeof(err) - 1);
+    file->data = load(owner, cf->pool, &content, err, sizeof(err) - 1);
     if (file->data == NULL) {
         goto failed;
     }
@@ -355,7 +355,7 @@ ngx_readiness_file_reload(ngx_readiness_file_t *file, ngx_log_t *log,
         goto done;
     }
 
-    data = file->load(pool, &content, err, errlen);
+    data = file->load(file->owner, pool, &content, err, errlen);
 
 done:
 

@@ -14,7 +14,7 @@
 
 static char *ngx_readiness_trust_cidr(ngx_conf_t *cf,
     ngx_readiness_trust_t *trust, ngx_str_t *text);
-static void *ngx_readiness_trust_load(ngx_pool_t *pool,
+static void *ngx_readiness_trust_load(void *owner, ngx_pool_t *pool,
     const ngx_str_t *content, u_char *err, size_t errlen);
 static void ngx_readiness_trust_swap(void *owner);
 static ngx_int_t ngx_readiness_trust_build(ngx_readiness_trust_t *trust,
@@ -214,8 +214,8 @@ ngx_readiness_trust_cidr(ngx_conf_t *cf, ngx_readiness_trust_t *trust,
 
 
 static void *
-ngx_readiness_trust_load(ngx_pool_t *pool, const ngx_str_t *content,
-    u_char *err, size_t errlen)
+ngx_readiness_trust_load(void *owner, ngx_pool_t *pool,
+    const ngx_str_t *content, u_char *err, size_t errlen)
 {
     rdy_int_t     rc;
     rdy_str_t     rest, line;

@@ -31,7 +31,7 @@ static char *ngx_readiness_redis_user(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_password_file(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
-static void *ngx_readiness_redis_password_load(ngx_pool_t *pool,
+static void *ngx_readiness_redis_password_load(void *owner, ngx_pool_t *pool,
     const ngx_str_t *content, u_char *err, size_t errlen);
 static char *ngx_readiness_redis_database(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
@@ -247,8 +247,8 @@ ngx_readiness_redis_password_file(ngx_conf_t *cf,
 /* the first line that is not blank, as a ngx_str_t */
 
 static void *
-ngx_readiness_redis_password_load(ngx_pool_t *pool, const ngx_str_t *content,
-    u_char *err, size_t errlen)
+ngx_readiness_redis_password_load(void *owner, ngx_pool_t *pool,
+    const ngx_str_t *content, u_char *err, size_t errlen)
 {
     u_char     *p, *start, *end, *last;
     ngx_str_t  *password;
