@@ -63,6 +63,15 @@ sub redis {
 
     refused($t, in_http('readiness_redis r { server ""; }'),
         qq(in "server " $of: use HOST));
+    refused($t, in_http('readiness_redis r { server 127.0.0.1; topology '
+        . 'cluster; database 2; }'), qq("database 2" $of: a cluster has )
+        . 'database 0 only; delete the line');
+    refused($t, in_http('readiness_redis r { server 127.0.0.1; server '
+        . 'redis.internal; topology cluster; }'), qq("server redis.internal" )
+        . "$of names a host: add \"resolver\"");
+    warned($t, in_http('readiness_redis r { server 127.0.0.1; server '
+        . '192.0.2.1; topology cluster; password_file secret; }'),
+        'goes to "192.0.2.1" unencrypted', 'a password to one of the seeds');
     refused($t, in_http('readiness_redis r { server unix:sock; }'),
         qq(the path in "server unix:sock" $of is not absolute: use unix:/PATH));
     refused($t, in_http('readiness_redis r { server redis.internal:6379; }'),
@@ -75,10 +84,13 @@ sub redis {
     mistakes($t, \&in_redis,
         ['topology sentinel mymaster;' => qq("topology sentinel" $of)],
         ['topology ring;' => qq("topology ring" $of)],
+        ['topology cluster big;' => qq("topology cluster" $of)],
         ['topology;' => qq("topology" $of takes one value, not 0)],
+        ["topology cluster;\ntopology single;" => qq(second "topology" $of)],
         ['timeout;' => qq("timeout" $of takes one value, not 0)],
         ['database 0 1;' => qq("database" $of takes one value, not 2)],
-        ['server 127.0.0.1:2;' => qq(second "server" $of, "127.0.0.1:2")],
+        ['server 127.0.0.1:2;' => qq(second "server" $of, "127.0.0.1:2": a )
+            . 'single Redis has one; delete a line, or write "topology clust'],
         ["timeout 1s;\ntimeout 2s;" => qq(second "timeout" $of, "2s"),
             'timeout twice'],
         ['user "";' => qq(empty "user" $of: write its name, or delete the)],
@@ -114,6 +126,7 @@ sub redis {
 
     accepted($t, in_redis($_), $_) for 'prefix "";', 'prefix a:b.c_d@e-f;',
         'database 65535;', 'timeout 60s;', 'timeout 1ms;', 'topology single;',
+        'topology cluster;', "server 127.0.0.1:2;\ntopology cluster;",
         "password_file secret;\nuser limiter;";
 
     for ('[::1]:6379', '127.8.9.1', 'localhost', 'unix:/tmp/redis.sock',

@@ -207,7 +207,7 @@ sub checked_at_start {
         'server 127.0.0.1; user x;' => qr/user/,
         'server 127.0.0.1; password_file none;' => qr/none/,
         'server 127.0.0.1; timeout 0;' => qr/timeout/,
-        'server 127.0.0.1; topology cluster;' => qr/topology/,
+        'server 127.0.0.1; topology ring;' => qr/topology/,
         'server 127.0.0.1; ssl on;' => qr/not supported/,
         'server 127.0.0.1; nonsense on;' => qr/unknown line "nonsense"/,
     );

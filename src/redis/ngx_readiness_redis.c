@@ -12,6 +12,8 @@
 
 #include "redis/ngx_readiness_redis_internal.h"
 
+#include "redis/rdy_cluster.h"
+
 #include <ngx_event.h>
 #include <ngx_sha1.h>
 
@@ -78,6 +80,10 @@ ngx_readiness_redis_exit_process(ngx_cycle_t *cycle)
 
         redis[i]->worker = NULL;
 
+        if (worker->cluster) {
+            ngx_readiness_redis_cluster_exit(worker->cluster);
+        }
+
         while (!ngx_queue_empty(&worker->peers)) {
             q = ngx_queue_head(&worker->peers);
             ngx_readiness_redis_gone(ngx_queue_data(q,
@@ -109,12 +115,16 @@ ngx_readiness_redis_worker(ngx_readiness_redis_t *redis, ngx_cycle_t *cycle)
     worker->number = (uint64_t) ngx_pid << 40 ^ (uint64_t) ngx_random() << 20
                      ^ ngx_current_msec;
 
+    redis->worker = worker;
+
+    if (redis->topology == NGX_READINESS_REDIS_CLUSTER) {
+        return ngx_readiness_redis_cluster_init(worker, cycle);
+    }
+
     worker->peer = ngx_readiness_redis_peer(worker, redis->servers.elts);
     if (worker->peer == NULL) {
         return NGX_ERROR;
     }
-
-    redis->worker = worker;
 
     /* from the event loop, so that the first request need not wait */
 
@@ -140,7 +150,12 @@ ngx_readiness_redis_eval(ngx_readiness_redis_t *redis,
 
     ngx_readiness_redis_know(worker, script);
 
-    rc = ngx_readiness_redis_ask(worker->peer, script, call);
+    if (worker->cluster) {
+        rc = ngx_readiness_redis_cluster_eval(worker->cluster, script, call);
+
+    } else {
+        rc = ngx_readiness_redis_ask(worker->peer, script, call);
+    }
 
     if (rc != NGX_OK) {
         worker->ndeclined++;
@@ -225,7 +240,7 @@ ngx_readiness_redis_name(const ngx_readiness_redis_t *redis)
 ngx_uint_t
 ngx_readiness_redis_cluster(const ngx_readiness_redis_t *redis)
 {
-    return 0;
+    return redis->topology == NGX_READINESS_REDIS_CLUSTER;
 }
 
 
@@ -233,7 +248,8 @@ ngx_uint_t
 ngx_readiness_redis_slot(const ngx_readiness_redis_t *redis,
     const ngx_str_t *key)
 {
-    return 0;
+    return redis->topology == NGX_READINESS_REDIS_CLUSTER
+           ? rdy_cluster_slot(key) : 0;
 }
 
 

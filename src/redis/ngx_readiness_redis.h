@@ -62,6 +62,7 @@ struct ngx_readiness_redis_call_s {
     ngx_str_t                    arg;        /* ARGV[2]; ARGV[1] is ours: 8
                                                 bytes that the script puts
                                                 before its reply */
+    ngx_uint_t                   slot;       /* the room's own */
 };
 
 

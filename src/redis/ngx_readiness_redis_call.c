@@ -185,6 +185,8 @@ ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
     n->call = e->call;
     n->script = e->script;
     n->start = e->start;
+    n->redirects = e->redirects;
+    n->asking = e->asking;
     ngx_memcpy(n->number, e->number, NGX_READINESS_REDIS_NUMBER_LEN);
 
     p = rdy_resp_command(n->pos, e->nargs);
@@ -197,10 +199,64 @@ ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
 
 insert:
 
+    if (ngx_readiness_redis_asking(peer, e) != NGX_OK) {
+        e->asking = 0;                /* the node tells where to, once more */
+    }
+
     ngx_readiness_redis_insert(peer, ngx_queue_last(&peer->unsent), e);
     ngx_readiness_redis_send(peer);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_readiness_redis_asking(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e)
+{
+    ngx_str_t  asking = ngx_string("ASKING");
+
+    if (!e->asking) {
+        return NGX_OK;
+    }
+
+    return ngx_readiness_redis_command(peer, ngx_queue_last(&peer->unsent),
+                                       NGX_READINESS_REDIS_ASKING, NULL,
+                                       &asking, 1);
+}
+
+
+void
+ngx_readiness_redis_move(ngx_readiness_redis_peer_t *from,
+    ngx_readiness_redis_peer_t *to, ngx_readiness_redis_entry_t *e)
+{
+    ngx_msec_int_t  left;
+
+    from->nwaiting--;
+
+    if (from->nwaiting == 0) {
+        ngx_readiness_redis_cancel(&from->deadline);
+    }
+
+    e->pos = ngx_readiness_redis_bytes(e);
+    e->repeated = 0;
+
+    ngx_readiness_redis_insert(to, ngx_queue_last(&to->unsent), e);
+
+    to->nwaiting++;
+
+    left = (ngx_msec_int_t) (e->start + to->redis->timeout
+                             - ngx_current_msec);
+    left = ngx_max(left, 1);
+
+    if (!to->deadline.timer_set
+        || (ngx_msec_int_t) (to->deadline.timer.key - ngx_current_msec) > left)
+    {
+        ngx_readiness_redis_cancel(&to->deadline);
+        ngx_add_timer(&to->deadline, (ngx_msec_t) left);
+    }
+
+    ngx_readiness_redis_send(to);
 }
 
 

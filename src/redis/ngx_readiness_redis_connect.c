@@ -446,7 +446,9 @@ ngx_readiness_redis_retry_handler(ngx_event_t *ev)
 
     /* a worker that shuts down connects when a call needs it */
 
-    if (peer->state == NGX_READINESS_REDIS_IDLE && !ngx_exiting) {
+    if (peer->state == NGX_READINESS_REDIS_IDLE && !peer->lazy
+        && !ngx_exiting)
+    {
         (void) ngx_readiness_redis_connect(peer);
     }
 }

@@ -239,6 +239,10 @@ ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer)
     ngx_readiness_redis_teardown(peer);
     ngx_readiness_redis_schedule(peer);
 
+    if (peer->worker->cluster) {
+        ngx_readiness_redis_cluster_closed(peer);
+    }
+
     /* from here on handlers may begin the next connection */
 
     while (!ngx_queue_empty(&calls)) {

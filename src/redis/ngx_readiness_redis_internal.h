@@ -22,6 +22,7 @@
 #define NGX_READINESS_REDIS_MAX_CALLS    4096
 #define NGX_READINESS_REDIS_MAX_UNSENT   (1024 * 1024)
 #define NGX_READINESS_REDIS_MAX_REPLY    (64 * 1024)
+#define NGX_READINESS_REDIS_MAX_MAP      (1024 * 1024)   /* CLUSTER NODES */
 #define NGX_READINESS_REDIS_MAX_TEXT     256      /* of an error reply */
 #define NGX_READINESS_REDIS_MAX_ADDRS    8
 #define NGX_READINESS_REDIS_MAX_SCRIPTS  4
@@ -41,6 +42,8 @@
 
 typedef struct ngx_readiness_redis_peer_s    ngx_readiness_redis_peer_t;
 typedef struct ngx_readiness_redis_worker_s  ngx_readiness_redis_worker_t;
+typedef struct ngx_readiness_redis_cluster_s
+                                             ngx_readiness_redis_cluster_t;
 
 
 typedef enum {
@@ -89,6 +92,8 @@ struct ngx_readiness_redis_worker_s {
     ngx_readiness_redis_t        *redis;
     ngx_queue_t                   peers;     /* all of them */
     ngx_readiness_redis_peer_t   *peer;      /* single: the one */
+    ngx_readiness_redis_cluster_t
+                                 *cluster;   /* NULL: there is none */
 
     uint64_t                      number;    /* of the next call */
     ngx_uint_t                    generation;
@@ -120,6 +125,8 @@ typedef enum {
     NGX_READINESS_REDIS_ROLE,
     NGX_READINESS_REDIS_MASTER,      /* of a sentinel */
     NGX_READINESS_REDIS_LOAD,
+    NGX_READINESS_REDIS_ASKING,
+    NGX_READINESS_REDIS_NODES,
     NGX_READINESS_REDIS_EVALSHA,
     NGX_READINESS_REDIS_EVAL
 } ngx_readiness_redis_kind_e;
@@ -139,6 +146,8 @@ typedef struct {
     u_char                       *pos;       /* not yet written */
     u_char                       *last;
     ngx_uint_t                    repeated;
+    ngx_uint_t                    redirects;
+    ngx_uint_t                    asking;    /* ASKING goes before it */
 } ngx_readiness_redis_entry_t;
 
 
@@ -173,6 +182,7 @@ struct ngx_readiness_redis_peer_s {
                                  *server;    /* the node */
 
     ngx_readiness_redis_state_e   state;
+    ngx_uint_t                    lazy;      /* connects only when asked */
 
     ngx_queue_t                   unsent;    /* the first may be in part */
     ngx_queue_t                   sent;      /* replies come in this order */
@@ -213,6 +223,7 @@ struct ngx_readiness_redis_peer_s {
     ngx_str_t                     reply;
     rdy_items_t                   items;     /* pos: the end of what came */
     u_char                       *buffer;    /* that both are in */
+    ngx_uint_t                    large;     /* and that is no longer kept */
     ngx_str_t                     error;     /* an error reply, made safe */
     u_char                        text[NGX_READINESS_REDIS_MAX_TEXT];
 };
@@ -249,6 +260,9 @@ ngx_readiness_redis_peer_t *ngx_readiness_redis_peer(
    within one of its own events */
 void ngx_readiness_redis_gone(ngx_readiness_redis_peer_t *peer);
 
+/* whether it takes a call; connects from IDLE */
+ngx_uint_t ngx_readiness_redis_usable(ngx_readiness_redis_peer_t *peer);
+
 /* as ngx_readiness_redis_eval(), at this node */
 ngx_int_t ngx_readiness_redis_ask(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call);
@@ -274,6 +288,17 @@ ngx_int_t ngx_readiness_redis_command(ngx_readiness_redis_peer_t *peer,
  */
 ngx_int_t ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_entry_t *e);
+
+/* ASKING, if e needs it to go before; NGX_OK, or NGX_ERROR: no memory */
+ngx_int_t ngx_readiness_redis_asking(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e);
+
+/*
+ * Sends a call at another node, to, that one did not do; e is in no queue.  It
+ * keeps its deadline.
+ */
+void ngx_readiness_redis_move(ngx_readiness_redis_peer_t *from,
+    ngx_readiness_redis_peer_t *to, ngx_readiness_redis_entry_t *e);
 
 /* takes e out of its queue; it is the caller's then */
 void ngx_readiness_redis_take(ngx_readiness_redis_peer_t *peer,
@@ -342,6 +367,9 @@ void ngx_readiness_redis_broken_handler(ngx_event_t *ev);
 /* NULL: no memory */
 redisReader *ngx_readiness_redis_reader(ngx_readiness_redis_peer_t *peer);
 
+/* how long the reply may be that is owed next */
+size_t ngx_readiness_redis_limit(ngx_readiness_redis_peer_t *peer);
+
 /* is the next reply one that may be an array, or nil */
 ngx_uint_t ngx_readiness_redis_listed(ngx_readiness_redis_peer_t *peer);
 
@@ -354,6 +382,32 @@ ngx_uint_t ngx_readiness_redis_listed(ngx_readiness_redis_peer_t *peer);
  */
 ngx_int_t ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer,
     u_char *buf, size_t len);
+
+
+/* a cluster: ngx_readiness_redis_cluster.c, ..._map.c */
+
+ngx_int_t ngx_readiness_redis_cluster_init(
+    ngx_readiness_redis_worker_t *worker, ngx_cycle_t *cycle);
+void ngx_readiness_redis_cluster_exit(ngx_readiness_redis_cluster_t *cluster);
+
+/* as ngx_readiness_redis_eval() */
+ngx_int_t ngx_readiness_redis_cluster_eval(
+    ngx_readiness_redis_cluster_t *cluster, ngx_readiness_script_t *script,
+    ngx_readiness_redis_call_t *call);
+
+/*
+ * An error reply to e, which is in no queue.  NGX_OK: the call waits for
+ * another node now, or for the map; NGX_DECLINED: e is the caller's still.
+ */
+ngx_int_t ngx_readiness_redis_redirect(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e);
+
+/* the connection, or the attempt to have one, is over */
+void ngx_readiness_redis_cluster_closed(ngx_readiness_redis_peer_t *peer);
+
+/* the reply to CLUSTER NODES, in peer->reply or peer->error */
+void ngx_readiness_redis_map_reply(ngx_readiness_redis_peer_t *peer);
+void ngx_readiness_redis_map_refused(ngx_readiness_redis_peer_t *peer);
 
 
 #endif /* _NGX_READINESS_REDIS_INTERNAL_H_INCLUDED_ */

@@ -19,8 +19,6 @@
 
 static void ngx_readiness_redis_event(ngx_readiness_redis_peer_t *peer,
     ngx_event_t *ev, ngx_event_handler_pt handler);
-static ngx_uint_t ngx_readiness_redis_usable(
-    ngx_readiness_redis_peer_t *peer);
 static void ngx_readiness_redis_deadline_handler(ngx_event_t *ev);
 static ngx_msec_int_t ngx_readiness_redis_due(
     ngx_readiness_redis_peer_t *peer, ngx_queue_t *queue, ngx_queue_t *due,
@@ -140,7 +138,7 @@ ngx_readiness_redis_ask(ngx_readiness_redis_peer_t *peer,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_readiness_redis_usable(ngx_readiness_redis_peer_t *peer)
 {
     if (peer->state == NGX_READINESS_REDIS_IDLE

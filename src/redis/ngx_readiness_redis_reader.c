@@ -8,8 +8,8 @@
  * hiredis's reader splits the bytes.  It is given functions that refuse
  * whatever was not asked for (nil, integers, the types of RESP3, arrays unless
  * the first entry that was sent has one coming), so that nothing is ever
- * allocated on a reply's word but one buffer of fixed size.  An array goes
- * into it item by item.
+ * allocated on a reply's word but one buffer: of fixed size, into which an
+ * array goes item by item, or for the map of a cluster.
  */
 
 
@@ -37,7 +37,8 @@ static void *ngx_readiness_redis_double(const redisReadTask *task,
     double value, char *str, size_t len);
 static void *ngx_readiness_redis_bool(const redisReadTask *task, int value);
 #endif
-static ngx_int_t ngx_readiness_redis_room(ngx_readiness_redis_peer_t *peer);
+static ngx_int_t ngx_readiness_redis_room(ngx_readiness_redis_peer_t *peer,
+    size_t len);
 static void *ngx_readiness_redis_listing(ngx_readiness_redis_peer_t *peer,
     int type);
 
@@ -73,6 +74,24 @@ ngx_readiness_redis_reader(ngx_readiness_redis_peer_t *peer)
 }
 
 
+size_t
+ngx_readiness_redis_limit(ngx_readiness_redis_peer_t *peer)
+{
+    ngx_queue_t                  *q;
+    ngx_readiness_redis_entry_t  *e;
+
+    if (ngx_queue_empty(&peer->sent)) {
+        return NGX_READINESS_REDIS_MAX_REPLY;
+    }
+
+    q = ngx_queue_head(&peer->sent);
+    e = ngx_queue_data(q, ngx_readiness_redis_entry_t, queue);
+
+    return e->kind == NGX_READINESS_REDIS_NODES
+           ? NGX_READINESS_REDIS_MAX_MAP : NGX_READINESS_REDIS_MAX_REPLY;
+}
+
+
 ngx_uint_t
 ngx_readiness_redis_listed(ngx_readiness_redis_peer_t *peer)
 {
@@ -103,7 +122,7 @@ ngx_readiness_redis_string(const redisReadTask *task, char *str, size_t len)
 
     peer = task->privdata;
 
-    if (len > NGX_READINESS_REDIS_MAX_REPLY) {
+    if (len > ngx_readiness_redis_limit(peer)) {
         return NULL;
     }
 
@@ -131,7 +150,7 @@ ngx_readiness_redis_string(const redisReadTask *task, char *str, size_t len)
         return ngx_readiness_redis_element(task, str, len);
     }
 
-    if (ngx_readiness_redis_room(peer) != NGX_OK) {
+    if (ngx_readiness_redis_room(peer, len) != NGX_OK) {
         return NULL;
     }
 
@@ -259,14 +278,26 @@ ngx_readiness_redis_bool(const redisReadTask *task, int value)
 #endif
 
 
+/* the buffer is kept for the next reply, unless this is a large one */
+
 static ngx_int_t
-ngx_readiness_redis_room(ngx_readiness_redis_peer_t *peer)
+ngx_readiness_redis_room(ngx_readiness_redis_peer_t *peer, size_t len)
 {
-    if (peer->buffer) {
+    ngx_uint_t  large;
+
+    large = (len > NGX_READINESS_REDIS_MAX_REPLY);
+
+    if (peer->buffer && !peer->large && !large) {
         return NGX_OK;
     }
 
-    peer->buffer = ngx_alloc(NGX_READINESS_REDIS_MAX_REPLY, ngx_cycle->log);
+    if (peer->buffer) {
+        ngx_free(peer->buffer);
+    }
+
+    peer->large = large;
+    peer->buffer = ngx_alloc(large ? len : NGX_READINESS_REDIS_MAX_REPLY,
+                             ngx_cycle->log);
 
     return peer->buffer ? NGX_OK : NGX_ERROR;
 }
@@ -278,7 +309,7 @@ static void *
 ngx_readiness_redis_listing(ngx_readiness_redis_peer_t *peer, int type)
 {
     if (!ngx_readiness_redis_listed(peer)
-        || ngx_readiness_redis_room(peer) != NGX_OK)
+        || ngx_readiness_redis_room(peer, 0) != NGX_OK)
     {
         return NULL;
     }

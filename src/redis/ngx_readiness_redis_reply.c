@@ -15,16 +15,12 @@
 #include "redis/rdy_resp.h"
 
 
-/* a bulk string that is not complete: its head, its CRLF */
-#define NGX_READINESS_REDIS_MAX_UNREAD                                        \
-    (NGX_READINESS_REDIS_MAX_REPLY + RDY_RESP_HEAD_LEN + 2)
-
-/* of the length of NGX_READINESS_REDIS_MAX_REPLY */
-#define NGX_READINESS_REDIS_MAX_DIGITS  5
+/* beside a bulk string that is not complete: its head, its CRLF */
+#define NGX_READINESS_REDIS_UNREAD  (RDY_RESP_HEAD_LEN + 2)
 
 
 static ngx_uint_t ngx_readiness_redis_endless(
-    ngx_readiness_redis_peer_t *peer);
+    ngx_readiness_redis_peer_t *peer, size_t limit);
 static ngx_int_t ngx_readiness_redis_reply(ngx_readiness_redis_peer_t *peer);
 static ngx_uint_t ngx_readiness_redis_expected(
     ngx_readiness_redis_peer_t *peer, ngx_readiness_redis_entry_t *e);
@@ -32,6 +28,9 @@ static void ngx_readiness_redis_accept(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_entry_t *e);
 static ngx_int_t ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_entry_t *e);
+static ngx_int_t ngx_readiness_redis_cluster_refused(
+    ngx_readiness_redis_peer_t *peer, ngx_readiness_redis_entry_t *e,
+    rdy_resp_error_e means);
 static void ngx_readiness_redis_complain(ngx_readiness_redis_peer_t *peer);
 static void ngx_readiness_redis_text(ngx_readiness_redis_peer_t *peer);
 static ngx_int_t ngx_readiness_redis_protocol(
@@ -44,7 +43,7 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
     size_t len)
 {
     void         *reply;
-    size_t        unread;
+    size_t        unread, limit;
     redisReader  *reader;
 
     reader = peer->reader;
@@ -73,9 +72,10 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
     }
 
     unread = reader->len - reader->pos;
+    limit = ngx_readiness_redis_limit(peer);
 
-    if (unread > NGX_READINESS_REDIS_MAX_UNREAD
-        || ngx_readiness_redis_endless(peer))
+    if (unread > limit + NGX_READINESS_REDIS_UNREAD
+        || ngx_readiness_redis_endless(peer, limit))
     {
         return ngx_readiness_redis_protocol(peer, "sent a reply that is too "
                                             "long", NULL);
@@ -97,9 +97,9 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
  */
 
 static ngx_uint_t
-ngx_readiness_redis_endless(ngx_readiness_redis_peer_t *peer)
+ngx_readiness_redis_endless(ngx_readiness_redis_peer_t *peer, size_t limit)
 {
-    size_t        i;
+    size_t        i, digits;
     redisReader  *reader;
 
     reader = peer->reader;
@@ -108,13 +108,17 @@ ngx_readiness_redis_endless(ngx_readiness_redis_peer_t *peer)
         return 0;
     }
 
+    for (digits = 0; limit; limit /= 10) {
+        digits++;
+    }
+
     for (i = reader->pos; i < reader->len; i++) {
         if (reader->buf[i] < '0' || reader->buf[i] > '9') {
             break;
         }
     }
 
-    return i - reader->pos > NGX_READINESS_REDIS_MAX_DIGITS;
+    return i - reader->pos > digits;
 }
 
 
@@ -177,6 +181,7 @@ ngx_readiness_redis_expected(ngx_readiness_redis_peer_t *peer,
 
     case NGX_READINESS_REDIS_AUTH:
     case NGX_READINESS_REDIS_SELECT:
+    case NGX_READINESS_REDIS_ASKING:
         return peer->type == REDIS_REPLY_STATUS && reply->len == 2
                && ngx_memcmp(reply->data, "OK", 2) == 0;
 
@@ -189,6 +194,9 @@ ngx_readiness_redis_expected(ngx_readiness_redis_peer_t *peer,
         return peer->type == REDIS_REPLY_STRING
                && reply->len == sizeof(e->script->sha1) - 1
                && ngx_memcmp(reply->data, e->script->sha1, reply->len) == 0;
+
+    case NGX_READINESS_REDIS_NODES:
+        return peer->type == REDIS_REPLY_STRING;
 
     default: /* NGX_READINESS_REDIS_EVALSHA, NGX_READINESS_REDIS_EVAL */
         return peer->type == REDIS_REPLY_STRING
@@ -208,7 +216,7 @@ ngx_readiness_redis_accept(ngx_readiness_redis_peer_t *peer,
 
     ngx_str_null(&payload);
 
-    if (e->kind > NGX_READINESS_REDIS_LOAD) {
+    if (e->kind >= NGX_READINESS_REDIS_EVALSHA) {
 
         payload.data = peer->reply.data + NGX_READINESS_REDIS_NUMBER_LEN;
         payload.len = peer->reply.len - NGX_READINESS_REDIS_NUMBER_LEN;
@@ -225,6 +233,11 @@ ngx_readiness_redis_accept(ngx_readiness_redis_peer_t *peer,
     }
 
     ngx_readiness_redis_take(peer, e);
+
+    if (e->kind == NGX_READINESS_REDIS_NODES) {
+        ngx_readiness_redis_map_reply(peer);
+    }
+
     ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_OK, &payload);
 }
 
@@ -256,6 +269,10 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
         ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_REFUSED, NULL);
         return NGX_OK;
 
+    case NGX_READINESS_REDIS_NODES:
+    case NGX_READINESS_REDIS_ASKING:
+        return ngx_readiness_redis_cluster_refused(peer, e, means);
+
     default: /* NGX_READINESS_REDIS_EVALSHA, NGX_READINESS_REDIS_EVAL */
         break;
     }
@@ -275,9 +292,45 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
         return NGX_OK;
     }
 
+    if (peer->worker->cluster
+        && ngx_readiness_redis_redirect(peer, e) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
     ngx_readiness_redis_complain(peer);
     ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_REFUSED,
                                &peer->error);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_readiness_redis_cluster_refused(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_entry_t *e, rdy_resp_error_e means)
+{
+    ngx_readiness_redis_kind_e  kind;
+
+    kind = e->kind;
+
+    if (means == RDY_RESP_CLOSE) {
+        ngx_readiness_redis_fail(peer, 0, kind == NGX_READINESS_REDIS_NODES
+                                          ? "CLUSTER NODES was refused"
+                                          : "ASKING was refused",
+                                 &peer->error);
+        return NGX_ERROR;
+    }
+
+    ngx_readiness_redis_take(peer, e);
+    ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_REFUSED, NULL);
+
+    if (kind == NGX_READINESS_REDIS_NODES) {
+        ngx_readiness_redis_map_refused(peer);
+
+    } else {
+        ngx_readiness_redis_complain(peer);
+    }
 
     return NGX_OK;
 }

@@ -146,10 +146,15 @@ ngx_readiness_redis_topology(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
         return NGX_CONF_OK;
     }
 
+    if (ngx_strcmp(value->data, "cluster") == 0 && cf->args->nelts == 2) {
+        redis->topology = NGX_READINESS_REDIS_CLUSTER;
+        return NGX_CONF_OK;
+    }
+
     return ngx_readiness_conf_error(cf, "\"topology %V\" of "
                                     "\"readiness_redis %V\" is not supported: "
-                                    "this version supports \"topology "
-                                    "single;\" only", value, &redis->name);
+                                    "use \"topology single;\" or \"topology "
+                                    "cluster;\"", value, &redis->name);
 }
 
 
@@ -167,13 +172,27 @@ ngx_readiness_redis_servers(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
                                         &redis->name);
     }
 
+    if (redis->topology == NGX_READINESS_REDIS_CLUSTER) {
+
+        if (redis->database) {
+            return ngx_readiness_conf_error(cf, "\"database %i\" of "
+                                            "\"readiness_redis %V\": a "
+                                            "cluster has database 0 only; "
+                                            "delete the line",
+                                            redis->database, &redis->name);
+        }
+
+        return NGX_CONF_OK;
+    }
+
     if (redis->servers.nelts > 1) {
         cf->conf_file->line = server[1].line;
 
         return ngx_readiness_conf_error(cf, "second \"server\" of "
                                         "\"readiness_redis %V\", \"%V\": "
                                         "a single Redis has one; delete "
-                                        "a line", &redis->name,
+                                        "a line, or write \"topology "
+                                        "cluster;\"", &redis->name,
                                         &server[1].text);
     }
 
@@ -248,6 +267,13 @@ ngx_readiness_redis_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
 
         server = redis[i]->servers.elts;
 
+        /* a cluster may name hosts, too */
+
+        if (clcf->resolver && clcf->resolver->connections.nelts) {
+            redis[i]->resolver = clcf->resolver;
+            continue;
+        }
+
         for (k = 0; k < redis[i]->servers.nelts; k++) {
             if (server[k].addrs == NULL) {
                 break;
@@ -258,16 +284,12 @@ ngx_readiness_redis_check(ngx_conf_t *cf, ngx_readiness_main_conf_t *rmcf)
             continue;
         }
 
-        if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"server %V\" of \"readiness_redis %V\" names a "
-                          "host: add \"resolver\" to http{}, or write an "
-                          "address in %s:%ui", &server[k].text,
-                          &redis[i]->name, redis[i]->file, redis[i]->line);
-            return NGX_CONF_ERROR;
-        }
-
-        redis[i]->resolver = clcf->resolver;
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"server %V\" of \"readiness_redis %V\" names a host: "
+                      "add \"resolver\" to http{}, or write an address in "
+                      "%s:%ui", &server[k].text, &redis[i]->name,
+                      redis[i]->file, redis[i]->line);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

@@ -190,13 +190,20 @@ sub fake {
 }
 
 
-# N nodes of a Redis Cluster, redis(FIRST) and on; a sentinel, redis(I), that
-# watches a master and its replicas under a name.
+# N nodes of a Redis Cluster, redis(FIRST) and on, and a replica of each of N
+# masters behind them; a sentinel, redis(I), that watches a master and its
+# replicas under a name.
 
 sub cluster {
     my ($self, $first, $n) = @_;
     return Readiness::Topology::join_cluster(
         map { $self->redis($first + $_, cluster => 1) } 0 .. $n - 1);
+}
+
+sub replicas {
+    my ($self, $first, @masters) = @_;
+    return Readiness::Topology::add_replicas(\@masters,
+        map { $self->redis($first + $_, cluster => 1) } 0 .. $#masters);
 }
 
 sub sentinel {

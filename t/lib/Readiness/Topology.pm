@@ -36,6 +36,51 @@ sub join_cluster {
 }
 
 
+# Gives each master a replica, in this order, and waits until all are in step.
+
+sub add_replicas {
+    my ($masters, @replicas) = @_;
+    my @nodes = (@$masters, @replicas);
+
+    $_->cli('CLUSTER', 'MEET', '127.0.0.1', $masters->[0]->port,
+            $masters->[0]->bus) for @replicas;
+
+    for my $i (0 .. $#replicas) {
+        my $id = $masters->[$i]->cli('CLUSTER', 'MYID');
+        wait_for { $replicas[$i]->cli('CLUSTER', 'REPLICATE', $id) eq 'OK' } 30
+            or die 'a node cannot become a replica';
+    }
+
+    wait_for {
+        @nodes == grep {
+            my $list = $_->cli('CLUSTER', 'NODES');
+            @replicas == (() = $list =~ /slave.* connected$/mg)
+        } @nodes
+        and @replicas == grep {
+            $_->info('replication')->{master_link_status} eq 'up'
+        } @replicas;
+    } 30 or die "the replicas are not in step:\n"
+                . $nodes[0]->cli('CLUSTER', 'NODES');
+
+    return @replicas;
+}
+
+
+# The node, of these, that has a slot now; as the first one sees it.
+
+sub owner {
+    my ($slot, @nodes) = @_;
+
+    for my $range (@{ $nodes[0]->cli('CLUSTER', 'SLOTS') }) {
+        my ($first, $last, $master) = @$range;
+        next if $slot < $first || $slot > $last;
+        return grep { $_->port == $master->[1] } @nodes;
+    }
+
+    return;
+}
+
+
 sub sentinel_conf {
     my ($name, $master) = @_;
 
