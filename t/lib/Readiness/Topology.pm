@@ -71,10 +71,15 @@ sub add_replicas {
 sub owner {
     my ($slot, @nodes) = @_;
 
-    for my $range (@{ $nodes[0]->cli('CLUSTER', 'SLOTS') }) {
+    my $ranges = $nodes[0]->cli('CLUSTER', 'SLOTS');
+
+    return if ref $ranges ne 'ARRAY';
+
+    for my $range (@$ranges) {
         my ($first, $last, $master) = @$range;
         next if $slot < $first || $slot > $last;
-        return grep { $_->port == $master->[1] } @nodes;
+        my ($node) = grep { $_->port == $master->[1] } @nodes;
+        return $node;
     }
 
     return;
