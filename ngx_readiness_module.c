@@ -93,6 +93,19 @@ static ngx_command_t  ngx_readiness_commands[] = {
                         NGX_READINESS_HSLP|NGX_CONF_TAKE1,
                         ngx_readiness_limit_status),
 
+    ngx_readiness_main("readiness_plans_file",
+                       NGX_CONF_TAKE1,
+                       ngx_readiness_plans_file),
+    ngx_readiness_local("readiness_plan",
+                        NGX_READINESS_HSLP|NGX_CONF_TAKE1,
+                        ngx_readiness_plan),
+
+    /* identity */
+
+    ngx_readiness_local("readiness_tenant",
+                        NGX_READINESS_SLP|NGX_CONF_TAKE123,
+                        ngx_readiness_tenant),
+
     /* response */
 
     ngx_readiness_local("readiness_headers",

@@ -54,12 +54,16 @@ typedef struct ngx_readiness_zone_s        ngx_readiness_zone_t;
 typedef struct ngx_readiness_ask_s         ngx_readiness_ask_t;
 typedef struct ngx_readiness_headers_s     ngx_readiness_headers_t;
 typedef struct ngx_readiness_file_s        ngx_readiness_file_t;
+typedef struct ngx_readiness_plans_s       ngx_readiness_plans_t;
+typedef struct ngx_readiness_tenant_s      ngx_readiness_tenant_t;
 
 
 /* reasons: one enum, one table (ngx_readiness_reason.c) */
 
 typedef enum {
     NGX_READINESS_OK = 0,
+    NGX_READINESS_TENANT_MISSING,
+    NGX_READINESS_TENANT_INVALID,
     NGX_READINESS_RATE_LIMITED,
     NGX_READINESS_LIMITER_UNAVAILABLE,
     NGX_READINESS_INTERNAL,
@@ -196,6 +200,7 @@ typedef struct {
     ngx_str_t                    redis_name;
     ngx_readiness_redis_t       *redis;      /* NULL: this nginx's zone */
     ngx_uint_t                   cell;       /* its number in the zone */
+    ngx_uint_t                   number;     /* among the declared ones */
     ngx_str_t                    prefix;     /* of its keys in Redis */
     ngx_str_t                    policy;     /* member of RateLimit-Policy */
     u_char                      *file;
@@ -252,6 +257,9 @@ struct ngx_readiness_loc_conf_s {
     u_char                      *policy_file;
     ngx_str_t                    applied;    /* innermost policy in force */
 
+    ngx_readiness_list_t         tenant;     /* ngx_readiness_tenant_t */
+
+    ngx_readiness_expr_t        *plan;       /* NULL: readiness_plan unset */
     ngx_readiness_list_t         limits;     /* ngx_readiness_limit_t */
     ngx_uint_t                   limit_headers;
     ngx_uint_t                   limit_status;
@@ -289,6 +297,7 @@ typedef struct {
     ngx_array_t                  sinks;      /* ngx_readiness_sink_t * */
     ngx_array_t                  files;      /* ngx_readiness_file_t * */
     ngx_array_t                  exprs;      /* ngx_readiness_expr_place_t */
+    ngx_readiness_plans_t       *plans;      /* NULL: there are none */
     ssize_t                      zone_size;
     ngx_shm_zone_t              *zone;       /* data: ngx_readiness_zone_t */
     ngx_uint_t                   active;     /* on or monitor somewhere */
@@ -374,6 +383,12 @@ struct ngx_readiness_ctx_s {
     ngx_readiness_reason_e       reason;
     ngx_uint_t                   status;     /* of our refusal */
 
+    ngx_readiness_reason_e       refusal;    /* of identity, not answered yet */
+    const ngx_readiness_tenant_t  *claim;    /* what was checked last, */
+    ngx_readiness_reason_e       claimed;    /* and what came of it    */
+    ngx_str_t                    tenant;     /* the first one verified */
+    ngx_str_t                    plan;       /* empty: none */
+
     ngx_readiness_state_t       *limits;     /* met so far */
     ngx_uint_t                   nlimits;
     ngx_uint_t                   first;      /* of those met just now */
@@ -391,6 +406,9 @@ struct ngx_readiness_ctx_s {
     unsigned                     told:1;     /* a decision line is out */
     unsigned                     told_denied:1;  /* and speaks of a refusal */
     unsigned                     revised:1;  /* refused after an allow line */
+    unsigned                     planned:1;  /* plan was looked for */
+    unsigned                     naming:1;   /* the tenant, or the plan, is */
+    unsigned                     planning:1; /* being worked out            */
 };
 
 
@@ -591,6 +609,28 @@ char *ngx_readiness_traceparent(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
+/* identity */
+
+/*
+ * Step 4 of a decision.  NGX_OK, with a refusal kept in ctx->refusal, which
+ * is NGX_READINESS_OK when there is none; NGX_ERROR: internal.
+ */
+ngx_int_t ngx_readiness_identity(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
+
+/*
+ * The tenant of the request; empty when there is none.  Before step 4 it is
+ * what step 4 would find in the location at hand.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_readiness_tenant_name(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, ngx_str_t *name);
+
+char *ngx_readiness_identity_merge(ngx_conf_t *cf,
+    const ngx_readiness_loc_conf_t *outer, ngx_readiness_loc_conf_t *inner);
+
+char *ngx_readiness_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
 /* limit */
 
 /*
@@ -622,6 +662,20 @@ ngx_int_t ngx_readiness_limit_init(ngx_conf_t *cf,
 ngx_int_t ngx_readiness_limit_init_process(ngx_cycle_t *cycle);
 void ngx_readiness_limit_exit_process(ngx_cycle_t *cycle);
 
+/*
+ * The name of the plan in force, empty when none is.  NGX_OK or NGX_ERROR.
+ * Not before the tenant is in the record, or what it would be is given.
+ */
+ngx_int_t ngx_readiness_plan_name(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_str_t *tenant, ngx_str_t *name);
+
+/* at the end of http: the plans file is read, as all rates are known */
+char *ngx_readiness_plans_resolve(ngx_conf_t *cf,
+    ngx_readiness_main_conf_t *rmcf);
+
+char *ngx_readiness_plans_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_readiness_plan(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_readiness_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_readiness_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_readiness_limit_headers(ngx_conf_t *cf, ngx_command_t *cmd,

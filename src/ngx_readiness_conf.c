@@ -63,7 +63,11 @@ ngx_readiness_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_readiness_main_conf_t *rmcf = conf;
 
-    return ngx_readiness_limit_resolve(cf, rmcf);
+    if (ngx_readiness_limit_resolve(cf, rmcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_readiness_plans_resolve(cf, rmcf);
 }
 
 
@@ -99,7 +103,8 @@ ngx_readiness_create_loc_conf(ngx_conf_t *cf)
     ngx_readiness_loc_conf_t  *conf;
 
     /*
-     * set by ngx_pcalloc(): route, words, policy, applied, all the lists
+     * set by ngx_pcalloc(): route, words, policy, applied, plan, all the
+     * lists
      */
 
     conf = ngx_pcalloc(cf->pool, sizeof(ngx_readiness_loc_conf_t));
@@ -224,7 +229,12 @@ ngx_readiness_merge_layer(ngx_conf_t *cf,
         inner->route = outer->route;
     }
 
-    if (ngx_readiness_limit_merge(cf, outer, inner) != NGX_CONF_OK
+    if (inner->plan == NULL) {
+        inner->plan = outer->plan;
+    }
+
+    if (ngx_readiness_identity_merge(cf, outer, inner) != NGX_CONF_OK
+        || ngx_readiness_limit_merge(cf, outer, inner) != NGX_CONF_OK
         || ngx_readiness_respond_merge(cf, outer, inner) != NGX_CONF_OK
         || ngx_readiness_observe_merge(cf, outer, inner) != NGX_CONF_OK)
     {

@@ -14,6 +14,12 @@ const ngx_readiness_reason_t  ngx_readiness_reasons[] = {
     { ngx_string("ok"), 0,
       ngx_string("INFO"), ngx_string(""), ngx_string("") },
 
+    { ngx_string("tenant_missing"), NGX_HTTP_FORBIDDEN,
+      ngx_string("WARN"), ngx_string("Forbidden"), ngx_string("forbidden") },
+
+    { ngx_string("tenant_invalid"), NGX_HTTP_FORBIDDEN,
+      ngx_string("WARN"), ngx_string("Forbidden"), ngx_string("forbidden") },
+
     { ngx_string("rate_limited"), NGX_HTTP_TOO_MANY_REQUESTS,
       ngx_string("WARN"), ngx_string("Too Many Requests"),
       ngx_string("rate_limited") },

@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_readiness_post_read(ngx_http_request_t *r);
 static ngx_int_t ngx_readiness_preaccess(ngx_http_request_t *r);
+static ngx_int_t ngx_readiness_verdict(ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf, ngx_int_t rc, ngx_uint_t before);
 static ngx_int_t ngx_readiness_settle(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf,
     ngx_int_t rc);
@@ -153,6 +155,7 @@ static ngx_int_t
 ngx_readiness_preaccess(ngx_http_request_t *r)
 {
     ngx_int_t                        rc;
+    ngx_uint_t                       before;
     ngx_readiness_ctx_t             *ctx;
     const ngx_readiness_loc_conf_t  *conf;
 
@@ -182,7 +185,13 @@ ngx_readiness_preaccess(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    rc = ngx_readiness_limit_check(r, ctx, conf);
+    before = ctx->denied;
+
+    rc = ngx_readiness_identity(r, ctx, conf);
+
+    if (rc == NGX_OK) {
+        rc = ngx_readiness_limit_check(r, ctx, conf);
+    }
 
     if (rc == NGX_AGAIN) {
         return ngx_readiness_suspend(r, ctx);
@@ -196,7 +205,36 @@ ngx_readiness_preaccess(ngx_http_request_t *r)
         ctx->reason = NGX_READINESS_INTERNAL;
     }
 
+    rc = ngx_readiness_verdict(ctx, conf, rc, before);
+
     return ngx_readiness_settle(r, ctx, conf, rc);
+}
+
+
+/*
+ * A spent limit answers right and wrong credentials alike; whatever else the
+ * limits came to, the refusal of identity goes before it.  before: something
+ * was refused in an earlier location, and watched only.
+ */
+
+static ngx_int_t
+ngx_readiness_verdict(ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf, ngx_int_t rc, ngx_uint_t before)
+{
+    if (rc == NGX_ERROR || ctx->refusal == NGX_READINESS_OK) {
+        return rc;
+    }
+
+    if (rc == NGX_BUSY && ctx->reason == NGX_READINESS_RATE_LIMITED) {
+        return rc;
+    }
+
+    if (!before || conf->enable == NGX_READINESS_ON) {
+        ctx->denied = 1;
+        ctx->reason = ctx->refusal;
+    }
+
+    return NGX_BUSY;
 }
 
 

@@ -105,6 +105,20 @@ ngx_readiness_var_reason(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
 
 
 static ngx_int_t
+ngx_readiness_var_plan(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    ngx_str_t *value)
+{
+    ngx_str_t  tenant;
+
+    if (ngx_readiness_tenant_name(r, ctx, &tenant) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_readiness_plan_name(r, ctx, &tenant, value);
+}
+
+
+static ngx_int_t
 ngx_readiness_var_policy(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     ngx_str_t *value)
 {
@@ -210,6 +224,10 @@ static ngx_readiness_variable_t  ngx_readiness_vars[] = {
     { ngx_string("readiness_decision"), ngx_readiness_var_decision,
       NGX_HTTP_VAR_NOCACHEABLE },
     { ngx_string("readiness_reason"), ngx_readiness_var_reason,
+      NGX_HTTP_VAR_NOCACHEABLE },
+    { ngx_string("readiness_tenant"), ngx_readiness_tenant_name,
+      NGX_HTTP_VAR_NOCACHEABLE },
+    { ngx_string("readiness_plan"), ngx_readiness_var_plan,
       NGX_HTTP_VAR_NOCACHEABLE },
     { ngx_string("readiness_policy"), ngx_readiness_var_policy,
       NGX_HTTP_VAR_NOCACHEABLE },

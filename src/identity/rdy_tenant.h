@@ -14,7 +14,7 @@
 #include "rdy_base.h"
 
 
-#define RDY_TENANT_MAX_OWN  255         /* bytes, with a pattern of one's own */
+#define RDY_TENANT_MAX_OWN  255         /* bytes; with another pattern */
 
 
 /*

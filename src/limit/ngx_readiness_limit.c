@@ -211,8 +211,13 @@ ngx_readiness_limit_state(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
 
     ngx_memzero(state, sizeof(ngx_readiness_state_t));
 
+    rc = ngx_readiness_plan_numbers(r, ctx, limit->rate, &state->numbers);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
     state->rate = limit->rate;
-    state->numbers = limit->rate->rate;
     state->monitor = limit->monitor;
     state->source = limit->rate->redis ? NGX_READINESS_SOURCE_REDIS
                                        : NGX_READINESS_SOURCE_LOCAL;

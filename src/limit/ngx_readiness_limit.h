@@ -81,6 +81,14 @@ void ngx_readiness_zone_give_back(ngx_http_request_t *r,
  */
 ngx_int_t ngx_readiness_ask(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx);
 
+/*
+ * The numbers that count for this request.  NGX_OK: *numbers, the tenant's
+ * own, its plan's or the declared ones; NGX_DECLINED: unlimited; NGX_ERROR.
+ */
+ngx_int_t ngx_readiness_plan_numbers(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_readiness_rate_t *rate,
+    rdy_rate_t *numbers);
+
 /* Redis has not answered: decides the states marked asked by their policy */
 void ngx_readiness_limit_unavailable(ngx_readiness_ctx_t *ctx);
 

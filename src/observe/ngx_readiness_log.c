@@ -37,6 +37,7 @@
      + NGX_READINESS_MAX_HOST + NGX_READINESS_MAX_ROUTE                       \
      + NGX_READINESS_MAX_METHOD + 2 * NGX_READINESS_MAX_ID                    \
      + 2 * NGX_READINESS_MAX_ADDR + NGX_READINESS_MAX_NAME                    \
+     + NGX_READINESS_MAX_TENANT                                               \
      + NGX_READINESS_MAX_LIMITS * NGX_READINESS_MAX_LIMIT)
 
 _Static_assert(NGX_READINESS_MAX_FIXED + 4096 <= NGX_READINESS_LINE_MAX,
@@ -298,7 +299,13 @@ ngx_readiness_log_place(u_char *p, ngx_http_request_t *r,
     const ngx_str_t           *host;
     ngx_http_core_srv_conf_t  *cscf;
 
-    p = ngx_readiness_put(p, ",\"tenant.id\":null");
+    if (ctx->tenant.len) {
+        p = ngx_readiness_put_text(p, ",\"tenant.id\":\"", &ctx->tenant,
+                                   NGX_READINESS_MAX_TENANT);
+
+    } else {
+        p = ngx_readiness_put(p, ",\"tenant.id\":null");
+    }
 
     p = ngx_readiness_put_text(p, ",\"readiness.policy\":\"", &conf->applied,
                                NGX_READINESS_MAX_NAME);

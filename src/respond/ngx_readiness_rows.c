@@ -32,6 +32,8 @@ static ngx_int_t ngx_readiness_row_reset_time(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_uint_t ngx_readiness_row_fields(const ngx_readiness_ctx_t *ctx,
     rdy_field_t *field, size_t *len);
+static ngx_uint_t ngx_readiness_row_declared(
+    const ngx_readiness_state_t *state);
 static ngx_int_t ngx_readiness_row_number(ngx_http_request_t *r,
     uint64_t number, ngx_str_t *value);
 
@@ -131,8 +133,9 @@ ngx_readiness_row_policies(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     rdy_field_t                   field[NGX_READINESS_MAX_LIMITS];
     const ngx_readiness_state_t  *state;
 
-    if (ctx->nlimits == 1) {
-        state = &ctx->limits[0];
+    state = ctx->limits;
+
+    if (ctx->nlimits == 1 && ngx_readiness_row_declared(state)) {
 
         if (state->decided && !state->monitor) {
             *value = state->rate->policy;
@@ -158,6 +161,22 @@ ngx_readiness_row_policies(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     value->len = rdy_field_policy(value->data, field, n) - value->data;
 
     return NGX_OK;
+}
+
+
+/* a plan's numbers are not what the prepared text says */
+
+static ngx_uint_t
+ngx_readiness_row_declared(const ngx_readiness_state_t *state)
+{
+    const rdy_rate_t  *declared, *numbers;
+
+    declared = &state->rate->rate;
+    numbers = &state->numbers;
+
+    return numbers->count == declared->count
+           && numbers->period == declared->period
+           && numbers->burst == declared->burst;
 }
 
 
