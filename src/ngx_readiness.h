@@ -383,7 +383,7 @@ struct ngx_readiness_ctx_s {
     ngx_readiness_reason_e       reason;
     ngx_uint_t                   status;     /* of our refusal */
 
-    ngx_readiness_reason_e       refusal;    /* of identity, not answered yet */
+    ngx_readiness_reason_e       refusal;    /* of identity, kept */
     const ngx_readiness_tenant_t  *claim;    /* what was checked last, */
     ngx_readiness_reason_e       claimed;    /* and what came of it    */
     ngx_str_t                    tenant;     /* the first one verified */
