@@ -20,6 +20,7 @@ use Readiness::Loop ();
 use Readiness::Process qw(fork_child stop_pid);
 use Readiness::Util qw(append free_port listener slurp spew);
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
+use Time::HiRes qw(time);
 
 my $json = JSON::XS->new->ascii->canonical;         # bytes in, bytes out
 
@@ -47,7 +48,8 @@ sub pid  { return $_[0]{pid} }
 sub stop { return stop_pid($_[0]{pid}) }
 
 
-# All requests so far, oldest first: method, uri, headers, body_length, …
+# All requests so far, oldest first: method, uri, headers, body_length, at (in
+# seconds of the machine's clock), …
 
 sub requests {
     my ($self, $uri) = @_;
@@ -232,7 +234,7 @@ sub _answer {
         method => $req->{method}, uri => $req->{uri},
         version => $req->{version}, headers => $req->{headers},
         body_length => length $body, body_sha256 => sha256_hex($body),
-        conn => $c->{id}, seq => ++$c->{seq},
+        conn => $c->{id}, seq => ++$c->{seq}, at => time,
         length $body <= 65536 ? (body_hex => unpack 'H*', $body) : ());
 
     my $line = $json->encode(\%echo);
