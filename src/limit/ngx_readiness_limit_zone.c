@@ -213,7 +213,6 @@ ngx_readiness_zone_decide(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     ngx_readiness_state_t  *state;
 
     zone = ngx_readiness_zone_get(r);
-    now = ngx_readiness_now();
 
     for (i = 0, n = 0; i < ctx->nlimits; i++) {
         state = &ctx->limits[i];
@@ -229,6 +228,13 @@ ngx_readiness_zone_decide(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     }
 
     ngx_shmtx_lock(&zone->shpool->mutex);
+
+    /*
+     * Not before: the time of a worker that had to wait for the others would
+     * be behind theirs, and the bucket would drain the same time twice.
+     */
+
+    now = ngx_readiness_now();
 
     rdy_cells_begin(zone->cells);
 
@@ -319,7 +325,6 @@ ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
     ngx_readiness_state_t  *state;
 
     zone = ngx_readiness_zone_get(r);
-    now = ngx_readiness_now();
 
     for (i = ctx->first; i < ctx->nlimits; i++) {
         state = &ctx->limits[i];
@@ -330,15 +335,17 @@ ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
 
         state->charged = 0;
 
+        ngx_readiness_zone_hash(zone, state, hash);
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+
+        now = ngx_readiness_now();
+
         /* what is left of the charge by now, had it been the only one */
 
         drained.spent = state->cost * RDY_RATE_UNIT;
         drained.at = state->charged_at;
         rdy_rate_drain(&state->numbers, &drained, now);
-
-        ngx_readiness_zone_hash(zone, state, hash);
-
-        ngx_shmtx_lock(&zone->shpool->mutex);
 
         cell = rdy_cells_find(zone->cells, state->rate->cell, hash);
 
