@@ -179,6 +179,13 @@ asan:
 bench: $(MODULE)
 	t/bench/bench.pl
 
+# programs of t/bench, optimized as the module is
+
+$(BUILD)/bench/%: t/bench/%.c $(LEAVES) $(LEAF_DEPS)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -g -O2 $(WARN) -Wno-missing-field-initializers \
+	    -DRDY_STANDALONE -Isrc $< $(LEAVES) -ljansson -lcrypto -o $@
+
 demo:
 	sh t/demo
 
