@@ -16,7 +16,7 @@ use Time::HiRes qw/ usleep /;
 our @EXPORT = qw/ options need $repo $dir $module $nginx $first slurp median
                   versions start_app start_redis redis_calls redis_pid
                   check start stop cpu private links wrk measure ratio
-                  strace_calls callgrind /;
+                  fill strace_calls callgrind /;
 
 our $repo = "$FindBin::Bin/../..";
 our $module = $ENV{READINESS_MODULE} // "$repo/build/ngx_readiness_module.so";
@@ -251,6 +251,30 @@ end
 EOF
     close $fh;
     return $file;
+}
+
+# Asks once for each of the keys of a case.
+
+sub fill {
+    my ($c) = @_;
+    my $done = 0;
+    my $file = "$dir/fill.lua";
+    open my $fh, '>', $file or die "$file: $!";
+    print $fh <<"EOF";
+local n, last = 0, $c->{keys}
+function init(args) n = tonumber(args[1]) end
+function request()
+    n = n % last + 1
+    return "GET /?k=" .. n .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n"
+end
+EOF
+    close $fh;
+    while ($done < $c->{keys}) {
+        my $out = `wrk -t1 -c$opt{connections} -d3s -s $file http://127.0.0.1:$c->{port}/ -- $done 2>&1`;
+        my ($n) = $out =~ /(\d+) requests in/ or die "wrk said:\n$out";
+        $done += $n;
+    }
+    return;
 }
 
 # (requests, requests per second, p99 in ms) of a case.

@@ -136,4 +136,18 @@ sub program {
 
 program('script', "$dir/redis.sock", redis_pid(), $opt{seconds})
     if $opt{script};
-program('cells') if $opt{cells};
+
+exit if !$opt{cells};
+
+program('cells');
+
+if ($opt{callgrind} && system('command -v valgrind > /dev/null') == 0) {
+    print "\ninstructions of a look-up:";
+    for my $keys (1000, 10_000, 100_000, 1_000_000) {
+        my ($n) = `valgrind --tool=callgrind --toggle-collect=lookups --callgrind-out-file=$dir/cells $repo/build/bench/cells $keys 2>/dev/null`
+            =~ /(\d+)/ or last;
+        my ($total) = slurp("$dir/cells") =~ /^(?:summary|totals): (\d+)/m;
+        printf ' %.0f (%d keys)', $total / $n, $keys;
+    }
+    print "\n";
+}
