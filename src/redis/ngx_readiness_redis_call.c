@@ -20,6 +20,8 @@ static ngx_readiness_redis_entry_t *ngx_readiness_redis_format(
     ngx_readiness_redis_call_t *call);
 static ngx_readiness_redis_entry_t *ngx_readiness_redis_entry(
     ngx_readiness_redis_kind_e kind, size_t size);
+static void ngx_readiness_redis_count(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *payload);
 static void ngx_readiness_redis_insert(ngx_readiness_redis_peer_t *peer,
     ngx_queue_t *after, ngx_readiness_redis_entry_t *e);
 
@@ -37,6 +39,8 @@ ngx_readiness_redis_push(ngx_readiness_redis_peer_t *peer,
     if (e == NULL) {
         return NGX_ERROR;
     }
+
+    e->probe = (call == &peer->probe);
 
     ngx_readiness_redis_insert(peer, ngx_queue_last(&peer->unsent), e);
 
@@ -187,6 +191,7 @@ ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
     n->start = e->start;
     n->redirects = e->redirects;
     n->asking = e->asking;
+    n->probe = e->probe;
     ngx_memcpy(n->number, e->number, NGX_READINESS_REDIS_NUMBER_LEN);
 
     p = rdy_resp_command(n->pos, e->nargs);
@@ -291,6 +296,7 @@ ngx_readiness_redis_insert(ngx_readiness_redis_peer_t *peer,
     peer->nunsent += e->last - e->pos;
     peer->nprelude += (e->kind <= NGX_READINESS_REDIS_LOAD);
     peer->nevals += (e->kind == NGX_READINESS_REDIS_EVAL);
+    peer->nprobes += e->probe;
 
     if (peer->connection) {
         peer->connection->idle = 0;
@@ -308,6 +314,7 @@ ngx_readiness_redis_take(ngx_readiness_redis_peer_t *peer,
     peer->nunsent -= e->last - e->pos;
     peer->nprelude -= (e->kind <= NGX_READINESS_REDIS_LOAD);
     peer->nevals -= (e->kind == NGX_READINESS_REDIS_EVAL);
+    peer->nprobes -= e->probe;
 }
 
 
@@ -339,11 +346,24 @@ ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
         ngx_readiness_redis_cancel(&peer->deadline);
     }
 
+    if (call != &peer->probe) {
+        ngx_readiness_redis_count(peer, rc, payload);
+    }
+
+    call->handler(call, rc, payload ? payload : &ngx_readiness_redis_nothing);
+}
+
+
+static void
+ngx_readiness_redis_count(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *payload)
+{
     switch (rc) {
 
     case NGX_READINESS_REDIS_OK:
         peer->worker->nok++;
-        break;
+        ngx_readiness_redis_succeeded(peer);
+        return;
 
     case NGX_READINESS_REDIS_TIMEOUT:
         peer->worker->ntimeouts++;
@@ -361,5 +381,5 @@ ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
         peer->worker->nprotocol++;
     }
 
-    call->handler(call, rc, payload ? payload : &ngx_readiness_redis_nothing);
+    ngx_readiness_redis_failed(peer, rc, payload);
 }

@@ -55,6 +55,7 @@ static ngx_readiness_redis_line_t  ngx_readiness_redis_lines[] = {
     { ngx_string("database"), ngx_readiness_redis_database },
     { ngx_string("timeout"), ngx_readiness_redis_set_timeout },
     { ngx_string("connect_timeout"), ngx_readiness_redis_connect_timeout },
+    { ngx_string("breaker"), ngx_readiness_redis_breaker },
     { ngx_string("prefix"), ngx_readiness_redis_set_prefix },
     { ngx_null_string, NULL }
 };
@@ -116,6 +117,8 @@ ngx_readiness_redis_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     redis->name = value[1];
     redis->timeout = 50;
     redis->connect_timeout = 200;
+    redis->failures = 5;
+    redis->retry = 1000;
     ngx_str_set(&redis->prefix, "rdy:");
     redis->file = cf->conf_file->file.name.data;
     redis->line = cf->conf_file->line;
@@ -160,10 +163,11 @@ ngx_readiness_redis_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
             continue;
         }
 
-        /* a topology may have a name, which is to be answered by its own */
+        /* a topology may have a name, a breaker two numbers */
 
         if (cf->args->nelts != 2
-            && (line->set != ngx_readiness_redis_topology
+            && ((line->set != ngx_readiness_redis_topology
+                 && line->set != ngx_readiness_redis_breaker)
                 || cf->args->nelts == 1))
         {
             return ngx_readiness_conf_error(cf, "\"%V\" of "
@@ -197,7 +201,6 @@ ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
     ngx_str_t *name)
 {
     if (ngx_strcmp(name->data, "ssl") == 0
-        || ngx_strcmp(name->data, "breaker") == 0
         || ngx_strncmp(name->data, "ssl_", sizeof("ssl_") - 1) == 0
         || ngx_strncmp(name->data, "sentinel_", sizeof("sentinel_") - 1) == 0)
     {
@@ -210,8 +213,8 @@ ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
     return ngx_readiness_conf_error(cf, "unknown line \"%V\" in "
                                     "\"readiness_redis %V\": use server, "
                                     "topology, user, password_file, "
-                                    "database, timeout, connect_timeout or "
-                                    "prefix", name, &redis->name);
+                                    "database, timeout, connect_timeout, "
+                                    "breaker or prefix", name, &redis->name);
 }
 
 

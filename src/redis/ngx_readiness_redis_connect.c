@@ -396,6 +396,7 @@ ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer)
 
     peer->connection->idle = (peer->nentries == 0);
 
+    ngx_readiness_redis_probe_up(peer);
     ngx_readiness_redis_send(peer);
 }
 
@@ -444,10 +445,13 @@ ngx_readiness_redis_retry_handler(ngx_event_t *ev)
         peer->state = NGX_READINESS_REDIS_IDLE;
     }
 
-    /* a worker that shuts down connects when a call needs it */
+    /*
+     * a worker that shuts down connects when a call needs it, and no call
+     * does while the breaker is open
+     */
 
-    if (peer->state == NGX_READINESS_REDIS_IDLE && !peer->lazy
-        && !ngx_exiting)
+    if (peer->state == NGX_READINESS_REDIS_IDLE
+        && (peer->breaker.open || (!peer->lazy && !ngx_exiting)))
     {
         (void) ngx_readiness_redis_connect(peer);
     }

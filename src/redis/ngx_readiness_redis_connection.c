@@ -270,6 +270,8 @@ ngx_readiness_redis_teardown(ngx_readiness_redis_peer_t *peer)
     ngx_readiness_redis_cancel(&peer->guard);
     ngx_readiness_redis_cancel(&peer->owed);
 
+    ngx_readiness_redis_probe_down(peer);
+
     if (peer->broken.posted) {
         ngx_delete_posted_event(&peer->broken);
     }
@@ -307,7 +309,7 @@ ngx_readiness_redis_schedule(ngx_readiness_redis_peer_t *peer)
         && (ngx_exiting
             || ngx_current_msec - peer->since >= NGX_READINESS_REDIS_LIVED))
     {
-        peer->failures = 0;
+        rdy_breaker_lived(&peer->breaker);
         delay = 0;
 
     } else if (peer->tried + 1 < peer->naddrs) {
@@ -316,11 +318,9 @@ ngx_readiness_redis_schedule(ngx_readiness_redis_peer_t *peer)
         delay = 0;
 
     } else {
-        delay = NGX_READINESS_REDIS_RETRY_MIN << ngx_min(peer->failures, 10);
-        delay = ngx_min(delay, NGX_READINESS_REDIS_RETRY_MAX);
-        delay -= delay * (ngx_random() % 21) / 100;
-
-        peer->failures++;
+        delay = rdy_breaker_pause(&peer->breaker, peer->redis->retry,
+                                  ngx_current_msec - peer->started,
+                                  ngx_random());
         peer->tried = 0;
         peer->addr++;
     }

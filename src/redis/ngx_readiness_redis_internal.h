@@ -16,6 +16,7 @@
 
 
 #include "redis/ngx_readiness_redis.h"
+#include "redis/rdy_breaker.h"
 #include "redis/rdy_items.h"
 
 
@@ -30,8 +31,6 @@
 #define NGX_READINESS_REDIS_NUMBER_LEN   8
 
 #define NGX_READINESS_REDIS_OWED         10       /* x timeout */
-#define NGX_READINESS_REDIS_RETRY_MIN    50       /* ms */
-#define NGX_READINESS_REDIS_RETRY_MAX    1000
 
 /* a connection that lived as long may be replaced without waiting */
 #define NGX_READINESS_REDIS_LIVED        1000
@@ -76,6 +75,8 @@ struct ngx_readiness_redis_s {
     ngx_int_t                       database;
     ngx_msec_t                      timeout;
     ngx_msec_t                      connect_timeout;
+    ngx_uint_t                      failures;  /* of the breaker; 0: off */
+    ngx_msec_t                      retry;
     ngx_str_t                       prefix;
 
     ngx_uint_t                      given;   /* lines seen, a bit for each */
@@ -148,6 +149,7 @@ typedef struct {
     ngx_uint_t                    repeated;
     ngx_uint_t                    redirects;
     ngx_uint_t                    asking;    /* ASKING goes before it */
+    ngx_uint_t                    probe;     /* of the breaker, not a call */
 } ngx_readiness_redis_entry_t;
 
 
@@ -191,6 +193,13 @@ struct ngx_readiness_redis_peer_s {
     ngx_uint_t                    nwaiting;  /* entries with a call */
     ngx_uint_t                    nprelude;
     ngx_uint_t                    nevals;
+    ngx_uint_t                    nprobes;
+
+    rdy_breaker_t                 breaker;   /* open, since, times: for the
+                                                observe room */
+    ngx_readiness_redis_call_t    probe;
+    ngx_event_t                   probe_at;  /* cancelable */
+    ngx_uint_t                    loaded;    /* a script, by the prelude */
 
     ngx_event_t                   retry;     /* cancelable */
     ngx_event_t                   guard;     /* connect_timeout; cancelable */
@@ -214,7 +223,6 @@ struct ngx_readiness_redis_peer_s {
 
     ngx_msec_t                    started;   /* this attempt */
     ngx_msec_t                    since;     /* up */
-    ngx_uint_t                    failures;  /* attempts in a row */
     ngx_uint_t                    down;      /* and it was logged */
     time_t                        refused_at;
     time_t                        timeout_at;
@@ -267,6 +275,10 @@ ngx_uint_t ngx_readiness_redis_usable(ngx_readiness_redis_peer_t *peer);
 ngx_int_t ngx_readiness_redis_ask(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call);
 
+/* the same, whatever its breaker says, and untold to it when declined */
+ngx_int_t ngx_readiness_redis_try(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call);
+
 
 /* calls: ngx_readiness_redis_call.c */
 
@@ -314,6 +326,24 @@ void ngx_readiness_redis_finish(ngx_readiness_redis_peer_t *peer,
 void ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_call_t *call, ngx_readiness_redis_rc_e rc,
     const ngx_str_t *payload);
+
+
+/* the breaker: ngx_readiness_redis_breaker.c */
+
+/* the line "breaker", which may have two values */
+char *ngx_readiness_redis_breaker(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+
+void ngx_readiness_redis_breaker_init(ngx_readiness_redis_peer_t *peer);
+
+/* how a call ended; rc OK with failed(): it could not be made */
+void ngx_readiness_redis_succeeded(ngx_readiness_redis_peer_t *peer);
+void ngx_readiness_redis_failed(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *text);
+
+/* there is a connection, or there is none any more */
+void ngx_readiness_redis_probe_up(ngx_readiness_redis_peer_t *peer);
+void ngx_readiness_redis_probe_down(ngx_readiness_redis_peer_t *peer);
 
 
 /* connect: ngx_readiness_redis_connect.c */

@@ -63,6 +63,8 @@ ngx_readiness_redis_peer(ngx_readiness_redis_worker_t *worker,
     ngx_readiness_redis_event(peer, &peer->broken,
                               ngx_readiness_redis_broken_handler);
 
+    ngx_readiness_redis_breaker_init(peer);
+
     /* a worker that shuts down waits for its calls, and for nothing else */
 
     peer->retry.cancelable = 1;
@@ -117,6 +119,23 @@ ngx_readiness_redis_gone(ngx_readiness_redis_peer_t *peer)
 
 ngx_int_t
 ngx_readiness_redis_ask(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call)
+{
+    if (peer->breaker.open) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_readiness_redis_try(peer, script, call) != NGX_OK) {
+        ngx_readiness_redis_failed(peer, NGX_READINESS_REDIS_OK, NULL);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_readiness_redis_try(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call)
 {
     if (!ngx_readiness_redis_usable(peer)

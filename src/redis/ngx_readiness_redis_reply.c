@@ -232,6 +232,10 @@ ngx_readiness_redis_accept(ngx_readiness_redis_peer_t *peer,
         }
     }
 
+    if (e->kind == NGX_READINESS_REDIS_LOAD) {
+        peer->loaded = 1;
+    }
+
     ngx_readiness_redis_take(peer, e);
 
     if (e->kind == NGX_READINESS_REDIS_NODES) {

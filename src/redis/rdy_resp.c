@@ -124,6 +124,23 @@ rdy_resp_error(const rdy_str_t *text)
 }
 
 
+rdy_uint_t
+rdy_resp_alive(const rdy_str_t *text)
+{
+    switch (rdy_resp_error(text)) {
+
+    case RDY_RESP_NOSCRIPT:
+        return 1;
+
+    case RDY_RESP_CLOSE:
+        return 0;
+
+    default: /* RDY_RESP_KEEP */
+        return text->len >= 4 && memcmp(text->data, "ERR ", 4) == 0;
+    }
+}
+
+
 size_t
 rdy_resp_text(u_char *dst, size_t size, const rdy_str_t *text,
     const rdy_str_t *secret)

@@ -47,6 +47,10 @@ u_char *rdy_resp_number(u_char *p, uint64_t n);
 /* text: an error reply without its "-" and CRLF */
 rdy_resp_error_e rdy_resp_error(const rdy_str_t *text);
 
+/* 1 if an error reply shows that Redis runs scripts: of the script itself, not
+   of what keeps Redis from running any */
+rdy_uint_t rdy_resp_alive(const rdy_str_t *text);
+
 
 /*
  * Writes up to size bytes of an error reply as people and logs may see it:
