@@ -22,6 +22,8 @@
 #define NGX_READINESS_REDIS_PERIOD     10000    /* ms */
 #define NGX_READINESS_REDIS_INTERVAL   100
 #define NGX_READINESS_REDIS_TRIES      4
+#define NGX_READINESS_REDIS_PAUSE      50
+#define NGX_READINESS_REDIS_PAUSE_MAX  1000
 
 
 static void ngx_readiness_redis_round(ngx_readiness_redis_cluster_t *cluster);
@@ -60,7 +62,7 @@ ngx_readiness_redis_refresh(ngx_readiness_redis_cluster_t *cluster)
     }
 
     wait = NGX_READINESS_REDIS_INTERVAL << ngx_min(cluster->same, 4);
-    wait = ngx_min(wait, NGX_READINESS_REDIS_RETRY_MAX);
+    wait = ngx_min(wait, NGX_READINESS_REDIS_PAUSE_MAX);
 
     left = (ngx_msec_int_t) (cluster->last + wait - ngx_current_msec);
     left = ngx_max(left, 0);
@@ -288,8 +290,8 @@ ngx_readiness_redis_unknown(ngx_readiness_redis_cluster_t *cluster)
     cluster->down = 1;
     cluster->busy = 0;
 
-    delay = NGX_READINESS_REDIS_RETRY_MIN << ngx_min(cluster->failures, 10);
-    delay = ngx_min(delay, NGX_READINESS_REDIS_RETRY_MAX);
+    delay = NGX_READINESS_REDIS_PAUSE << ngx_min(cluster->failures, 10);
+    delay = ngx_min(delay, NGX_READINESS_REDIS_PAUSE_MAX);
     delay -= delay * (ngx_random() % 21) / 100;
 
     cluster->failures++;
