@@ -171,6 +171,7 @@ ngx_readiness_redis_repeat(ngx_readiness_redis_peer_t *peer,
 
     if (peer->nevals && !e->repeated) {
         e->repeated = 1;
+        e->offered = 0;
         e->pos = ngx_readiness_redis_bytes(e);
         goto insert;
     }

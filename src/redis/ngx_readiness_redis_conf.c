@@ -52,6 +52,13 @@ static ngx_readiness_redis_line_t  ngx_readiness_redis_lines[] = {
     { ngx_string("topology"), ngx_readiness_redis_topology },
     { ngx_string("user"), ngx_readiness_redis_user },
     { ngx_string("password_file"), ngx_readiness_redis_password_file },
+    { ngx_string("ssl"), ngx_readiness_redis_ssl },
+    { ngx_string("ssl_verify"), ngx_readiness_redis_ssl_verify },
+    { ngx_string("ssl_name"), ngx_readiness_redis_ssl_name },
+    { ngx_string("ssl_trusted_certificate"),
+      ngx_readiness_redis_ssl_trusted },
+    { ngx_string("ssl_certificate"), ngx_readiness_redis_ssl_certificate },
+    { ngx_string("ssl_certificate_key"), ngx_readiness_redis_ssl_key },
     { ngx_string("database"), ngx_readiness_redis_database },
     { ngx_string("timeout"), ngx_readiness_redis_set_timeout },
     { ngx_string("connect_timeout"), ngx_readiness_redis_connect_timeout },
@@ -200,9 +207,7 @@ static char *
 ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
     ngx_str_t *name)
 {
-    if (ngx_strcmp(name->data, "ssl") == 0
-        || ngx_strncmp(name->data, "ssl_", sizeof("ssl_") - 1) == 0
-        || ngx_strncmp(name->data, "sentinel_", sizeof("sentinel_") - 1) == 0)
+    if (ngx_strncmp(name->data, "sentinel_", sizeof("sentinel_") - 1) == 0)
     {
         return ngx_readiness_conf_error(cf, "\"%V\" of "
                                         "\"readiness_redis %V\" is not "
@@ -214,7 +219,9 @@ ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
                                     "\"readiness_redis %V\": use server, "
                                     "topology, user, password_file, "
                                     "database, timeout, connect_timeout, "
-                                    "breaker or prefix", name, &redis->name);
+                                    "breaker, ssl, ssl_trusted_certificate, "
+                                    "ssl_name, ssl_verify, ssl_certificate, "
+                                    "ssl_certificate_key or prefix", name, &redis->name);
 }
 
 
@@ -395,6 +402,10 @@ ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_readiness_redis_ssl_complete(cf, redis) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (redis->user.len && redis->password == NULL) {
         return ngx_readiness_conf_error(cf, "\"user %V\" of "
                                         "\"readiness_redis %V\" has no "
@@ -404,11 +415,11 @@ ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
 
     server = ngx_readiness_redis_remote(redis);
 
-    if (redis->password && server) {
+    if (redis->password && server && !redis->tls.on) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "the password of \"readiness_redis %V\" goes to "
-                           "\"%V\" unencrypted: use a private network, or a "
-                           "TLS tunnel on this machine", &redis->name,
+                           "\"%V\" unencrypted: add \"ssl on\", or use a "
+                           "private network", &redis->name,
                            &server->text);
     }
 

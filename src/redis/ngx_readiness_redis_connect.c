@@ -6,7 +6,7 @@
 
 /*
  * From a name to a connection that calls may be written to: resolve, connect,
- * prelude.  All three together have connect_timeout.
+ * TLS handshake, prelude.  All of them together have connect_timeout.
  */
 
 
@@ -277,11 +277,26 @@ ngx_readiness_redis_test_connect(ngx_connection_t *c)
 static ngx_int_t
 ngx_readiness_redis_connected(ngx_readiness_redis_peer_t *peer)
 {
+    ngx_int_t  rc;
+
+    (void) ngx_tcp_nodelay(peer->connection);
+
+    rc = ngx_readiness_redis_secure(peer);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_OK;
+    }
+
+    return rc == NGX_OK ? ngx_readiness_redis_begin(peer) : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_readiness_redis_begin(ngx_readiness_redis_peer_t *peer)
+{
     ngx_connection_t  *c;
 
     c = peer->connection;
-
-    (void) ngx_tcp_nodelay(c);
 
     peer->state = NGX_READINESS_REDIS_PRELUDE;
 
@@ -425,6 +440,10 @@ ngx_readiness_redis_guard_handler(ngx_event_t *ev)
 
     case NGX_READINESS_REDIS_CONNECTING:
         what = "connect() failed";
+        break;
+
+    case NGX_READINESS_REDIS_SECURING:
+        what = "no TLS handshake, is TLS spoken there?";
         break;
 
     default: /* NGX_READINESS_REDIS_PRELUDE */

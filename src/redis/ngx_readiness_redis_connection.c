@@ -148,6 +148,8 @@ ngx_readiness_redis_flush(ngx_readiness_redis_peer_t *peer)
             return NGX_ERROR;
         }
 
+        e->offered = (peer->redis->tls.ssl != NULL);
+
         if (n <= 0) {
             break;
         }
@@ -196,6 +198,11 @@ ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
     addr = peer->naddrs ? &peer->addrs[peer->addr % peer->naddrs] : NULL;
 
     ngx_str_null(&none);
+
+    if (text == NULL && peer->ssl_text.len) {
+        text = &peer->ssl_text;
+        err = 0;
+    }
 
     ngx_log_error(level, ngx_cycle->log, err,
                   "readiness_redis \"%V\" at %V: %s%s%V, %ui calls were "
@@ -262,6 +269,8 @@ ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer)
 static void
 ngx_readiness_redis_teardown(ngx_readiness_redis_peer_t *peer)
 {
+    ngx_pool_t  *pool;
+
     if (peer->resolving) {
         ngx_resolve_name_done(peer->resolving);
         peer->resolving = NULL;
@@ -282,8 +291,16 @@ ngx_readiness_redis_teardown(ngx_readiness_redis_peer_t *peer)
     }
 
     if (peer->connection) {
+        pool = peer->connection->pool;
+
+        ngx_readiness_redis_unsecure(peer->connection);
         ngx_close_connection(peer->connection);
         peer->connection = NULL;
+        peer->ssl_text.len = 0;
+
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
     }
 }
 

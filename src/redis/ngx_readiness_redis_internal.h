@@ -26,6 +26,7 @@
 #define NGX_READINESS_REDIS_MAX_MAP      (1024 * 1024)   /* CLUSTER NODES */
 #define NGX_READINESS_REDIS_MAX_TEXT     256      /* of an error reply */
 #define NGX_READINESS_REDIS_MAX_ADDRS    8
+#define NGX_READINESS_REDIS_MAX_NAME     253      /* of a host */
 #define NGX_READINESS_REDIS_MAX_SCRIPTS  4
 
 #define NGX_READINESS_REDIS_NUMBER_LEN   8
@@ -64,6 +65,20 @@ typedef struct {
 } ngx_readiness_redis_server_t;
 
 
+/* the lines "ssl" and "ssl_..." */
+
+typedef struct {
+    ngx_uint_t                    on;
+    ngx_uint_t                    unverified;
+    ngx_str_t                     name;
+    ngx_str_t                     trusted;   /* files */
+    ngx_str_t                     certificate;
+    ngx_str_t                     key;
+    ngx_str_t                     line;      /* the last "ssl_..." */
+    ngx_ssl_t                    *ssl;       /* NULL: off */
+} ngx_readiness_redis_tls_t;
+
+
 struct ngx_readiness_redis_s {
     ngx_str_t                       name;
     ngx_readiness_redis_topology_e  topology;
@@ -72,6 +87,7 @@ struct ngx_readiness_redis_s {
 
     ngx_str_t                       user;
     ngx_readiness_file_t           *password;  /* data: ngx_str_t */
+    ngx_readiness_redis_tls_t       tls;
     ngx_int_t                       database;
     ngx_msec_t                      timeout;
     ngx_msec_t                      connect_timeout;
@@ -146,6 +162,8 @@ typedef struct {
     u_char                       *args;      /* behind the script's name */
     u_char                       *pos;       /* not yet written */
     u_char                       *last;
+    ngx_uint_t                    offered;   /* to TLS, which may have sent a
+                                                part and wants it again */
     ngx_uint_t                    repeated;
     ngx_uint_t                    redirects;
     ngx_uint_t                    asking;    /* ASKING goes before it */
@@ -155,7 +173,7 @@ typedef struct {
 
 #define ngx_readiness_redis_bytes(e)  ((u_char *) ((e) + 1))
 #define ngx_readiness_redis_begun(e)                                          \
-    ((e)->pos != ngx_readiness_redis_bytes(e))
+    ((e)->pos != ngx_readiness_redis_bytes(e) || (e)->offered)
 
 
 typedef enum {
@@ -164,6 +182,7 @@ typedef enum {
     NGX_READINESS_REDIS_IDLE,       /* the next call connects */
     NGX_READINESS_REDIS_RESOLVING,
     NGX_READINESS_REDIS_CONNECTING,
+    NGX_READINESS_REDIS_SECURING,   /* the TLS handshake */
     NGX_READINESS_REDIS_PRELUDE,    /* calls are held back */
     NGX_READINESS_REDIS_UP
 } ngx_readiness_redis_state_e;
@@ -221,6 +240,10 @@ struct ngx_readiness_redis_peer_s {
     u_char                        names[NGX_READINESS_REDIS_MAX_ADDRS]
                                        [NGX_SOCKADDR_STRLEN];
 
+    ngx_log_t                     ssl_log;   /* writes into ssl_text */
+    ngx_str_t                     ssl_text;  /* what TLS complained of */
+    u_char                        ssl_buf[2 * NGX_READINESS_REDIS_MAX_TEXT];
+
     ngx_msec_t                    started;   /* this attempt */
     ngx_msec_t                    since;     /* up */
     ngx_uint_t                    down;      /* and it was logged */
@@ -252,6 +275,35 @@ char *ngx_readiness_redis_servers(ngx_conf_t *cf,
 /* the first server to which bytes leave this machine; NULL: none */
 ngx_readiness_redis_server_t *ngx_readiness_redis_remote(
     ngx_readiness_redis_t *redis);
+
+
+/* TLS: ngx_readiness_redis_ssl_conf.c, ngx_readiness_redis_ssl.c */
+
+/* the lines of the block, and its end */
+char *ngx_readiness_redis_ssl(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
+    ngx_str_t *value);
+char *ngx_readiness_redis_ssl_verify(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_ssl_name(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_ssl_trusted(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_ssl_certificate(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_ssl_key(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_ssl_complete(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis);
+
+/*
+ * For a socket that has just been connected, whoever is at its other end.
+ * NGX_OK: go on, it is secure or need not be.  NGX_AGAIN:
+ * ngx_readiness_redis_begin() will be called.  NGX_ERROR: it was closed.
+ */
+ngx_int_t ngx_readiness_redis_secure(ngx_readiness_redis_peer_t *peer);
+
+/* before it is closed; never waits */
+void ngx_readiness_redis_unsecure(ngx_connection_t *c);
 
 
 /* one node: ngx_readiness_redis_peer.c */
@@ -353,6 +405,9 @@ void ngx_readiness_redis_probe_down(ngx_readiness_redis_peer_t *peer);
  * attempt is scheduled.  Calls no handler when there are no entries.
  */
 ngx_int_t ngx_readiness_redis_connect(ngx_readiness_redis_peer_t *peer);
+
+/* there is a connection that may be written to: the prelude */
+ngx_int_t ngx_readiness_redis_begin(ngx_readiness_redis_peer_t *peer);
 
 /* the prelude was answered */
 void ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer);

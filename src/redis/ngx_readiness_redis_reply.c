@@ -19,6 +19,8 @@
 #define NGX_READINESS_REDIS_UNREAD  (RDY_RESP_HEAD_LEN + 2)
 
 
+static ngx_uint_t ngx_readiness_redis_is_tls(ngx_readiness_redis_peer_t *peer,
+    u_char *buf, size_t len);
 static ngx_uint_t ngx_readiness_redis_endless(
     ngx_readiness_redis_peer_t *peer, size_t limit);
 static ngx_int_t ngx_readiness_redis_reply(ngx_readiness_redis_peer_t *peer);
@@ -57,7 +59,9 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
 
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
             return ngx_readiness_redis_protocol(peer,
-                           "sent what is no reply to us, or too long", NULL);
+                           ngx_readiness_redis_is_tls(peer, buf, len)
+                           ? "speaks TLS, which needs \"ssl on\""
+                           : "sent what is no reply to us, or too long", NULL);
         }
 
         if (reply == NULL) {
@@ -87,6 +91,18 @@ ngx_readiness_redis_feed(ngx_readiness_redis_peer_t *peer, u_char *buf,
     }
 
     return NGX_OK;
+}
+
+
+/* the alert of a server that waits for a handshake */
+
+static ngx_uint_t
+ngx_readiness_redis_is_tls(ngx_readiness_redis_peer_t *peer, u_char *buf,
+    size_t len)
+{
+    return peer->state == NGX_READINESS_REDIS_PRELUDE
+           && peer->redis->tls.ssl == NULL
+           && len >= 2 && buf[0] == 0x15 && buf[1] == 0x03;
 }
 
 

@@ -2,7 +2,8 @@ package Readiness::TLS;
 
 # Certificates for tests, made once and shared by all test files: ca.pem;
 # server.pem/.key (localhost, 127.0.0.1, redis.internal), client.pem/.key;
-# expired.pem/.key; other.pem/.key (signed by nobody we know, other.invalid).
+# expired.pem/.key; wrong.pem/.key (other.invalid, no address); alien.pem/.key
+# (by alien-ca.pem, for localhost); other.pem/.key (by nobody, other.invalid).
 
 use strict;
 use warnings;
@@ -13,7 +14,7 @@ use Readiness::Process qw(command);
 use Readiness::Util qw(append tmp_root);
 
 sub files {
-    my $dir = tmp_root() . "/readiness-tls-$>";
+    my $dir = tmp_root() . "/readiness-tls-2-$>";
     my $age = -M "$dir/ca.pem";
 
     if (!defined $age || $age > 5) {
@@ -34,9 +35,9 @@ sub files {
     die "no certificates in $dir" if !-e "$dir/ca.pem" || !-O $dir;
 
     my %f = (dir => $dir, ca => "$dir/ca.pem");
-    for (qw(server client expired other)) {
+    for (qw(server client expired wrong alien other)) {
         $f{$_} = { cert => "$dir/$_.pem", key => "$dir/$_.key",
-                   ca => "$dir/ca.pem" };
+                   ca => $_ eq 'alien' ? "$dir/alien-ca.pem" : "$dir/ca.pem" };
     }
 
     return { %f, cert => $f{server}{cert}, key => $f{server}{key} };
@@ -83,19 +84,25 @@ CNF
     append("$dir/index", '');
     append("$dir/serial", "1000\n");
 
-    _openssl($dir, 'req', '-x509', '-config', 'cnf', '-extensions', 'root',
-        @key, qw(-subj /CN=readiness-test-ca -days 30 -keyout ca.key
-                 -out ca.pem));
+    for my $ca (qw(ca alien-ca)) {
+        _openssl($dir, 'req', '-x509', '-config', 'cnf', '-extensions', 'root',
+            @key, '-subj', "/CN=readiness-test-$ca", qw(-days 30), '-keyout',
+            "$ca.key", '-out', "$ca.pem");
+    }
+
     _openssl($dir, 'req', '-x509', '-config', 'cnf', '-extensions', 'foreign',
         @key, qw(-subj /CN=other.invalid -days 30 -keyout other.key
                  -out other.pem));
 
-    for my $leaf (qw(server client expired)) {
+    for my $leaf (qw(server client expired wrong alien)) {
+        my $ca = $leaf eq 'alien' ? 'alien-ca' : 'ca';
+
         _openssl($dir, 'req', '-new', '-config', 'cnf', @key, '-subj',
             "/CN=$leaf", '-keyout', "$leaf.key", '-out', "$leaf.csr");
 
-        _openssl($dir, qw(ca -batch -notext -config cnf -extensions leaf
-            -cert ca.pem -keyfile ca.key), '-in', "$leaf.csr",
+        _openssl($dir, qw(ca -batch -notext -config cnf), '-extensions',
+            $leaf eq 'wrong' ? 'foreign' : 'leaf', '-cert', "$ca.pem",
+            '-keyfile', "$ca.key", '-in', "$leaf.csr",
             '-out', "$leaf.pem", $leaf eq 'expired'
                 ? qw(-startdate 20200101000000Z -enddate 20200201000000Z)
                 : qw(-days 30));
