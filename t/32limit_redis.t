@@ -208,7 +208,7 @@ sub checked_at_start {
         'server 127.0.0.1; password_file none;' => qr/none/,
         'server 127.0.0.1; timeout 0;' => qr/timeout/,
         'server 127.0.0.1; topology ring;' => qr/topology/,
-        'server 127.0.0.1; ssl on;' => qr/not supported/,
+        'server 127.0.0.1; ssl on;' => qr/ssl_trusted_certificate/,
         'server 127.0.0.1; nonsense on;' => qr/unknown line "nonsense"/,
     );
 
