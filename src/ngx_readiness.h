@@ -663,8 +663,8 @@ ngx_int_t ngx_readiness_limit_init_process(ngx_cycle_t *cycle);
 void ngx_readiness_limit_exit_process(ngx_cycle_t *cycle);
 
 /*
- * The name of the plan in force, empty when none is.  NGX_OK or NGX_ERROR.
- * Not before the tenant is in the record, or what it would be is given.
+ * The name of the plan in force, empty when none is.  tenant is the request's,
+ * which need not be in the record yet.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_readiness_plan_name(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx, const ngx_str_t *tenant, ngx_str_t *name);

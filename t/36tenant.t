@@ -41,6 +41,8 @@ server {
                     proxy_pass http://%%APP%%; }
     location /part { readiness_tenant $arg_t "pattern=ac(*ACCEPT)x";
                      proxy_pass http://%%APP%%; }
+    location /slow { readiness_tenant $arg_t "pattern=(a+|a.?)+[bc]";
+                     proxy_pass http://%%APP%%; }
     location /keep { readiness_tenant $arg_t 'pattern=x\Kacme';
                      proxy_pass http://%%APP%%; }
     location /fixed { readiness_tenant acme; proxy_pass http://%%APP%%; }
@@ -219,6 +221,12 @@ sub own_pattern {
     is(verdict('/part?t=acme', undef), $invalid, 'no (*ACCEPT) of a part');
     is(verdict('/part?t=ac', undef), '200 - ac', 'of the whole it is');
     is(verdict('/keep?t=xacme', undef), $invalid, 'nor a \K');
+
+    is(verdict('/slow?t=aab', undef), '200 - aab', 'a pattern that backtracks');
+    my $started = now();
+    is(verdict('/slow?t=' . 'a' x 200, undef), $invalid, 'has its bounds')
+        for 1 .. 40;
+    cmp_ok(now() - $started, '<', 3, 'and costs next to nothing');
     return;
 }
 

@@ -13,6 +13,9 @@
 #include "identity/rdy_tenant.h"
 
 
+#define NGX_READINESS_TENANT_WHOLE  "(*LIMIT_MATCH=10000)\\A(?:%V)\\z"
+
+
 static char *ngx_readiness_tenant_param(ngx_conf_t *cf,
     ngx_readiness_tenant_t *rule, ngx_str_t *param);
 static char *ngx_readiness_tenant_pattern(ngx_conf_t *cf,
@@ -113,7 +116,7 @@ ngx_readiness_tenant_param(ngx_conf_t *cf, ngx_readiness_tenant_t *rule,
 
 /*
  * The expression has to be one by itself, lest "a)|(b" be let in by what is
- * put around it.
+ * put around it.  What it may cost is bounded, for clients choose the text.
  */
 
 static char *
@@ -135,13 +138,13 @@ ngx_readiness_tenant_pattern(ngx_conf_t *cf, ngx_readiness_tenant_t *rule,
                                         param);
     }
 
-    p = ngx_pnalloc(cf->pool, text.len + sizeof("\\A(?:)\\z"));
+    p = ngx_pnalloc(cf->pool, text.len + sizeof(NGX_READINESS_TENANT_WHOLE));
     if (p == NULL) {
         return NGX_CONF_ERROR;
     }
 
     whole.data = p;
-    whole.len = ngx_sprintf(p, "\\A(?:%V)\\z%Z", &text) - p - 1;
+    whole.len = ngx_sprintf(p, NGX_READINESS_TENANT_WHOLE, &text) - p;
 
     for (i = 0; i < 2; i++) {
         ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
