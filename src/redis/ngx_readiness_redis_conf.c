@@ -247,8 +247,9 @@ ngx_readiness_redis_password_file(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value)
 {
     redis->password = ngx_readiness_file_add(cf, "password_file", value,
-                                            ngx_readiness_redis_password_load,
-                                            NULL, NULL);
+                                          ngx_readiness_redis_password_load,
+                                          ngx_readiness_redis_password_changed,
+                                          redis);
 
     return redis->password ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

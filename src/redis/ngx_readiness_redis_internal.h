@@ -380,6 +380,16 @@ void ngx_readiness_redis_answer(ngx_readiness_redis_peer_t *peer,
     const ngx_str_t *payload);
 
 
+/* a new password: ngx_readiness_redis_password.c */
+
+/* of password_file, whose owner is the Redis */
+void ngx_readiness_redis_password_changed(void *owner);
+
+/* the reply to an AUTH that was no part of a prelude; peer->error: why not */
+void ngx_readiness_redis_password_told(ngx_readiness_redis_peer_t *peer,
+    ngx_uint_t accepted);
+
+
 /* the breaker: ngx_readiness_redis_breaker.c */
 
 /* the line "breaker", which may have two values */

@@ -252,6 +252,12 @@ ngx_readiness_redis_accept(ngx_readiness_redis_peer_t *peer,
         peer->loaded = 1;
     }
 
+    if (e->kind == NGX_READINESS_REDIS_AUTH
+        && peer->state == NGX_READINESS_REDIS_UP)
+    {
+        ngx_readiness_redis_password_told(peer, 1);
+    }
+
     ngx_readiness_redis_take(peer, e);
 
     if (e->kind == NGX_READINESS_REDIS_NODES) {
@@ -273,6 +279,15 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
     switch (e->kind) {
 
     case NGX_READINESS_REDIS_AUTH:
+
+        if (peer->state == NGX_READINESS_REDIS_UP) {
+            ngx_readiness_redis_password_told(peer, 0);
+            ngx_readiness_redis_take(peer, e);
+            ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_REFUSED,
+                                       NULL);
+            return NGX_OK;
+        }
+
         ngx_readiness_redis_fail(peer, 0, "AUTH was refused", &peer->error);
         return NGX_ERROR;
 
@@ -318,7 +333,12 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
         return NGX_OK;
     }
 
-    ngx_readiness_redis_complain(peer);
+    /* of a probe the script may complain, which has no keys */
+
+    if (!e->probe || !rdy_resp_alive(&peer->reply)) {
+        ngx_readiness_redis_complain(peer);
+    }
+
     ngx_readiness_redis_finish(peer, e, NGX_READINESS_REDIS_REFUSED,
                                &peer->error);
 
