@@ -67,6 +67,7 @@ use Test::More ();
 
 use Readiness::App ();
 use Readiness::Check qw(alarms parse_metrics);
+use Readiness::DNS ();
 use Readiness::FakeRedis ();
 use Readiness::Log qw(bad_json_lines parse_lines whole_lines);
 use Readiness::Process qw(running_in);
@@ -186,6 +187,14 @@ sub fake {
         Readiness::FakeRedis->new(dir => $self->{dir},
             name => 'fake' . ($i || 0),
             backend => $self->redis($i)->port, %o)
+    });
+}
+
+
+sub dns {
+    my ($self, $i) = @_;
+    return $self->_part(dns => $i, sub {
+        Readiness::DNS->new(dir => $self->{dir}, name => 'fakedns' . ($i || 0))
     });
 }
 

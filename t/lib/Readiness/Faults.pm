@@ -3,7 +3,7 @@ package Readiness::Faults;
 # What a fault of Redis does to each policy on each protocol, as a table.
 #
 #   my $f = Readiness::Faults->new($t, server => '%%FAKE%%', more => '…');
-#   $f->row('G01 a late reply', policy => begin => sub { … }, end => sub { … });
+#   $f->row('G01 late', policy => begin => sub { … }, end => sub { … });
 #   $f->finish;                         # then $t->done
 #
 # A row begins its fault, asks each of local, allow and deny three times for
