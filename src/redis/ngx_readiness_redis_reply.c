@@ -327,7 +327,7 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
         return NGX_OK;
     }
 
-    if (peer->worker->cluster
+    if (peer->worker->cluster && !e->probe
         && ngx_readiness_redis_redirect(peer, e) == NGX_OK)
     {
         return NGX_OK;
