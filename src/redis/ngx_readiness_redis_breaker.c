@@ -190,7 +190,10 @@ ngx_readiness_redis_open_breaker(ngx_readiness_redis_peer_t *peer,
     ngx_str_t   none;
     ngx_uint_t  level;
 
-    level = peer->breaker.again ? NGX_LOG_INFO : NGX_LOG_ERR;
+    /* one error is enough of an outage: that a connection went has been told */
+
+    level = peer->breaker.again ? NGX_LOG_INFO
+                                : peer->down ? NGX_LOG_WARN : NGX_LOG_ERR;
 
     ngx_str_null(&none);
 
