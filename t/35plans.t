@@ -12,13 +12,13 @@ use Readiness;
 my $t = Readiness->new;
 
 $t->file('plans.json', <<'JSON');
-{"plans": {"free": {"api": {"rate": "6r/m", "burst": 3}},
-           "pro":  {"api": {"rate": "60r/m"}, "twin": {"rate": "50r/h"}},
-           "high": {"api": {"rate": "1000r/s", "burst": 1000000000}},
+{"plans": {"free": {"api": {"rate": "6r/d", "burst": 3}},
+           "pro":  {"api": {"rate": "60r/d"}, "twin": {"rate": "50r/h"}},
+           "high": {"api": {"rate": "1000r/d", "burst": 1000000000}},
            "open": {"api": null},
            "none": {}},
  "tenants": {"acme": "pro",
-             "big":  {"plan": "pro", "api": {"rate": "90r/m"}},
+             "big":  {"plan": "pro", "api": {"rate": "90r/d"}},
              "free": {"twin": {"rate": "7r/d"}},
              "vip":  {"plan": "free", "api": null},
              "opal": "open",
@@ -65,7 +65,7 @@ CONF
 # the same numbers under two names, as a file names rates, not stores
 
 my $rates = join '', map { <<"CONF" } ['', ''], ['r', 'redis=main'];
-readiness_rate $_->[0]api key=\$arg_key rate=4r/m $_->[1];
+readiness_rate $_->[0]api key=\$arg_key rate=4r/d $_->[1];
 readiness_rate $_->[0]twin key=\$arg_key rate=5r/h $_->[1];
 CONF
 
@@ -120,17 +120,17 @@ sub which {
     my ($p) = @_;
     my $is = sub { is(numbers($p, @_[0, 1]), $_[2], "$p: $_[3]") };
 
-    $is->('/api', undef, 'free 3 30', 'no tenant: the default plan');
-    $is->('/api', 'stranger', 'free 3 30', 'an unknown tenant: the default');
-    $is->('/api', 'acme', 'pro 60 60', 'the plan of a tenant, burst = N');
-    $is->('/api', 'ACME', 'free 3 30', 'a tenant is matched byte for byte');
-    $is->('/api', 'big', 'pro 90 60', "a tenant's own numbers");
-    $is->('/both', 'big', 'pro 90 60 50 3600', "and its plan's for the rest");
-    $is->('/both', 'free', 'free 3 30 7 86400', 'own numbers, default plan');
-    $is->('/both', 'stranger', 'free 3 30 5 3600',
+    $is->('/api', undef, 'free 3 43200', 'no tenant: the default plan');
+    $is->('/api', 'stranger', 'free 3 43200', 'an unknown tenant: the default');
+    $is->('/api', 'acme', 'pro 60 86400', 'the plan of a tenant, burst = N');
+    $is->('/api', 'ACME', 'free 3 43200', 'a tenant is matched byte for byte');
+    $is->('/api', 'big', 'pro 90 86400', "a tenant's own numbers");
+    $is->('/both', 'big', 'pro 90 86400 50 3600', "and its plan's for the rest");
+    $is->('/both', 'free', 'free 3 43200 7 86400', 'own numbers, default plan');
+    $is->('/both', 'stranger', 'free 3 43200 5 3600',
         'a rate that the plan does not name: the declared numbers');
-    $is->('/api', 'nix', 'none 4 60', 'a plan of nothing: the declared ones');
-    $is->('/loop', 'acme', 'pro 60 60', 'E09: a plan that asks for itself');
+    $is->('/api', 'nix', 'none 4 86400', 'a plan of nothing: the declared ones');
+    $is->('/loop', 'acme', 'pro 60 86400', 'E09: a plan that asks for itself');
     return;
 }
 
@@ -139,22 +139,22 @@ sub by_expression {
     my ($p) = @_;
     my $is = sub { is(numbers($p, @_[0, 1]), $_[2], "$p: $_[3]") };
 
-    $is->('/by?plan=pro', undef, 'pro 60 60', 'readiness_plan, by a variable');
-    $is->('/by?plan=free', 'acme', 'free 3 30', "goes before the tenant's");
-    $is->('/by?plan=free', 'big', 'free 90 60', 'but not before own numbers');
-    $is->('/by', 'acme', 'pro 60 60', "empty: the tenant's");
-    $is->('/by', undef, 'free 3 30', 'empty, and no tenant: the default');
-    $is->('/by?plan=gold', 'acme', '- 4 60', 'unknown: the declared numbers');
-    $is->('/by?plan=Pro', 'acme', '- 4 60', 'unknown: another letter case');
-    $is->('/by?plan=' . 'p' x 5000, 'acme', '- 4 60', 'unknown: long');
-    $is->('/by?plan=%00', 'acme', '- 4 60', 'unknown: odd');
-    $is->('/by?plan=acme', 'acme', '- 4 60', 'unknown: a tenant is no plan');
-    $is->('/map', 'acme', 'high 1000000000 1000000', 'by a map');
-    $is->('/map', 'big', 'open 90 60', 'by a map, own numbers');
-    $is->('/map', 'x', 'free 3 30', 'by a map that has nothing');
-    $is->('/pro', 'opal', 'pro 60 60', 'by a constant');
-    $is->('/pro/tenant', 'acme', 'pro 60 60', 'an inner one replaces it');
-    $is->('/pro/tenant', undef, 'free 3 30', 'an inner "" takes it back');
+    $is->('/by?plan=pro', undef, 'pro 60 86400', 'readiness_plan, by a variable');
+    $is->('/by?plan=free', 'acme', 'free 3 43200', "goes before the tenant's");
+    $is->('/by?plan=free', 'big', 'free 90 86400', 'but not before own numbers');
+    $is->('/by', 'acme', 'pro 60 86400', "empty: the tenant's");
+    $is->('/by', undef, 'free 3 43200', 'empty, and no tenant: the default');
+    $is->('/by?plan=gold', 'acme', '- 4 86400', 'unknown: the declared numbers');
+    $is->('/by?plan=Pro', 'acme', '- 4 86400', 'unknown: another letter case');
+    $is->('/by?plan=' . 'p' x 5000, 'acme', '- 4 86400', 'unknown: long');
+    $is->('/by?plan=%00', 'acme', '- 4 86400', 'unknown: odd');
+    $is->('/by?plan=acme', 'acme', '- 4 86400', 'unknown: a tenant is no plan');
+    $is->('/map', 'acme', 'high 1000000000 86400000000', 'by a map');
+    $is->('/map', 'big', 'open 90 86400', 'by a map, own numbers');
+    $is->('/map', 'x', 'free 3 43200', 'by a map that has nothing');
+    $is->('/pro', 'opal', 'pro 60 86400', 'by a constant');
+    $is->('/pro/tenant', 'acme', 'pro 60 86400', 'an inner one replaces it');
+    $is->('/pro/tenant', undef, 'free 3 43200', 'an inner "" takes it back');
     return;
 }
 
@@ -166,11 +166,13 @@ sub told {
 
     is(join(' ', map { $_->status } @r), '200 200 200 429',
         "$p: the plan's burst is what counts");
-    is($r[0]->header('RateLimit-Policy'), "\"$rate\";q=3;w=30",
+    is($r[0]->header('RateLimit-Policy'), "\"$rate\";q=3;w=43200",
         "$p: RateLimit-Policy");
-    is($r[0]->header('RateLimit'), "\"$rate\";r=2;t=10", "$p: RateLimit");
+    like($r[0]->header('RateLimit'), qr/^"$rate";r=2;t=14(400|3\d\d)$/,
+        "$p: RateLimit");
     is($r[0]->header('RateLimit-Limit'), 3, "$p: RateLimit-Limit");
-    is($r[3]->header('Retry-After'), 10, "$p: Retry-After of the plan's rate");
+    like($r[3]->header('Retry-After'), qr/^14(400|3\d\d)$/,
+        "$p: Retry-After of the plan's rate");
 
     for (['/text', 'acme', 'pro'], ['/free', 'acme', 'pro'],
          ['/free', undef, 'free'], ['/off', 'acme', ''])
@@ -203,7 +205,7 @@ sub unlimited {
 
     is(numbers($p, '/both', 'opal'), 'open 5 3600',
         "$p: the other limit counts all the same");
-    is(numbers($p, '/api', undef, key => 'free'), 'free 3 30',
+    is(numbers($p, '/api', undef, key => 'free'), 'free 3 43200',
         "$p: nothing was counted");
     is($t->get('/api?key=free', port => $p)->header('RateLimit') =~ /r=1;/, 1,
         "$p: nothing at all");
@@ -265,7 +267,7 @@ sub without_default {
     $u->conf(<<'CONF')->run;
 readiness on;
 readiness_plans_file plain.json;
-readiness_rate api key=$arg_key rate=4r/m;
+readiness_rate api key=$arg_key rate=4r/d;
 server {
     listen 127.0.0.1:%%PORT0%%;
     readiness_tenant $http_x_tenant optional;
@@ -275,7 +277,7 @@ server {
 CONF
 
     my $r = $u->get('/?key=a');
-    is($r->header('RateLimit-Policy'), '"api";q=4;w=60',
+    is($r->header('RateLimit-Policy'), '"api";q=4;w=86400',
         'no plan at all: the declared numbers');
     is($r->header('X-Plan'), '[]', 'and no name');
 
