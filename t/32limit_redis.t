@@ -14,9 +14,9 @@ use Readiness;
 use Readiness::Process qw(fork_child stop_pid);
 
 # All that the module needs of Redis; AUTH is never denied.  SELECT is needed
-# for a database other than 0 only.  The script calls TIME, MGET and PSETEX.
+# for a database other than 0 only.  The script calls TIME, MGET, SET and SETRANGE.
 
-my @allowed = qw(+evalsha +eval +script|load +time +mget +psetex +select);
+my @allowed = qw(+evalsha +eval +script|load +time +mget +set +setrange +select);
 
 my $v6 = IO::Socket::IP->new(LocalHost => '::1', Listen => 1) ? 1 : 0;
 my $word = 'a pass#word';
@@ -153,7 +153,8 @@ sub rules {
 
     is(scalar @{ $redis->cli('ACL', 'LOG') }, 0, 'nothing was denied so far');
 
-    for my $need (qw(time mget psetex)) {
+    for my $need (qw(time mget set setrange)) {
+        $t->get("/acl?k=$need") for 1 .. ($need eq 'setrange' ? 2 : 0);
         $set->('limiter', "-$need");
         my $r = $t->get("/acl?k=$need");
         is($r->status . $r->json->{reason}, '503limiter_unavailable',

@@ -92,15 +92,16 @@ rdy_batch_charge(u_char *dst, const rdy_rate_t *rate, uint64_t amount,
 size_t
 rdy_batch_hold(u_char *dst, uint64_t ms, uint64_t count)
 {
-    u_char  *p;
+    rdy_rate_t  slots;
 
-    p = dst;
+    slots.count = 0;
+    slots.period = 0;
+    slots.burst = ms;
+    slots.kind = RDY_RATE_CONCURRENT;
 
-    *p++ = RDY_BATCH_HOLD;
-    p = rdy_batch_double(p, ms);
-    p = rdy_batch_double(p, count);
+    *dst = RDY_BATCH_HOLD;
 
-    return p - dst;
+    return rdy_batch_numbers(dst + 1, &slots, count, 0) - dst;
 }
 
 

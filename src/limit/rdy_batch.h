@@ -46,7 +46,7 @@
 #define RDY_BATCH_LIMIT_LEN    33
 #define RDY_BATCH_TAKE_LEN     42
 #define RDY_BATCH_CHARGE_LEN   34
-#define RDY_BATCH_HOLD_LEN     17
+#define RDY_BATCH_HOLD_LEN     34
 
 /* OPS are never longer */
 
