@@ -84,6 +84,10 @@ ngx_readiness_redis_exit_process(ngx_cycle_t *cycle)
             ngx_readiness_redis_cluster_exit(worker->cluster);
         }
 
+        if (worker->sentinel) {
+            ngx_readiness_redis_sentinels_gone(worker);
+        }
+
         while (!ngx_queue_empty(&worker->peers)) {
             q = ngx_queue_head(&worker->peers);
             ngx_readiness_redis_gone(ngx_queue_data(q,
@@ -117,13 +121,25 @@ ngx_readiness_redis_worker(ngx_readiness_redis_t *redis, ngx_cycle_t *cycle)
 
     redis->worker = worker;
 
-    if (redis->topology == NGX_READINESS_REDIS_CLUSTER) {
-        return ngx_readiness_redis_cluster_init(worker, cycle);
-    }
+    switch (redis->topology) {
 
-    worker->peer = ngx_readiness_redis_peer(worker, redis->servers.elts);
-    if (worker->peer == NULL) {
-        return NGX_ERROR;
+    case NGX_READINESS_REDIS_CLUSTER:
+        return ngx_readiness_redis_cluster_init(worker, cycle);
+
+    case NGX_READINESS_REDIS_SENTINEL:
+
+        if (ngx_readiness_redis_sentinels(worker, cycle->pool) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    default: /* NGX_READINESS_REDIS_SINGLE */
+
+        worker->peer = ngx_readiness_redis_peer(worker, redis->servers.elts);
+        if (worker->peer == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     /* from the event loop, so that the first request need not wait */
@@ -203,7 +219,7 @@ ngx_readiness_redis_know(ngx_readiness_redis_worker_t *worker,
     {
         peer = ngx_queue_data(q, ngx_readiness_redis_peer_t, queue);
 
-        if (peer->state < NGX_READINESS_REDIS_PRELUDE) {
+        if (peer->state < NGX_READINESS_REDIS_PRELUDE || peer->asked) {
             continue;
         }
 

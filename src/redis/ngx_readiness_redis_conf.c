@@ -31,8 +31,6 @@ static char *ngx_readiness_redis_user(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_password_file(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
-static void *ngx_readiness_redis_password_load(void *owner, ngx_pool_t *pool,
-    const ngx_str_t *content, u_char *err, size_t errlen);
 static char *ngx_readiness_redis_database(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis, ngx_str_t *value);
 static char *ngx_readiness_redis_set_timeout(ngx_conf_t *cf,
@@ -52,6 +50,9 @@ static ngx_readiness_redis_line_t  ngx_readiness_redis_lines[] = {
     { ngx_string("topology"), ngx_readiness_redis_topology },
     { ngx_string("user"), ngx_readiness_redis_user },
     { ngx_string("password_file"), ngx_readiness_redis_password_file },
+    { ngx_string("sentinel_user"), ngx_readiness_redis_sentinel_user },
+    { ngx_string("sentinel_password_file"),
+      ngx_readiness_redis_sentinel_password_file },
     { ngx_string("ssl"), ngx_readiness_redis_ssl },
     { ngx_string("ssl_verify"), ngx_readiness_redis_ssl_verify },
     { ngx_string("ssl_name"), ngx_readiness_redis_ssl_name },
@@ -207,21 +208,16 @@ static char *
 ngx_readiness_redis_unknown(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
     ngx_str_t *name)
 {
-    if (ngx_strncmp(name->data, "sentinel_", sizeof("sentinel_") - 1) == 0)
-    {
-        return ngx_readiness_conf_error(cf, "\"%V\" of "
-                                        "\"readiness_redis %V\" is not "
-                                        "supported by this version: delete "
-                                        "the line", name, &redis->name);
-    }
-
     return ngx_readiness_conf_error(cf, "unknown line \"%V\" in "
                                     "\"readiness_redis %V\": use server, "
                                     "topology, user, password_file, "
                                     "database, timeout, connect_timeout, "
                                     "breaker, ssl, ssl_trusted_certificate, "
                                     "ssl_name, ssl_verify, ssl_certificate, "
-                                    "ssl_certificate_key or prefix", name, &redis->name);
+                                    "ssl_certificate_key, prefix, "
+                                    "sentinel_user or "
+                                    "sentinel_password_file", name,
+                                    &redis->name);
 }
 
 
@@ -255,9 +251,7 @@ ngx_readiness_redis_password_file(ngx_conf_t *cf,
 }
 
 
-/* the first line that is not blank, as a ngx_str_t */
-
-static void *
+void *
 ngx_readiness_redis_password_load(void *owner, ngx_pool_t *pool,
     const ngx_str_t *content, u_char *err, size_t errlen)
 {
@@ -414,9 +408,15 @@ ngx_readiness_redis_complete(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
                                         &redis->user, &redis->name);
     }
 
+    if (ngx_readiness_redis_sentinel_complete(cf, redis) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     server = ngx_readiness_redis_remote(redis);
 
-    if (redis->password && server && !redis->tls.on) {
+    if ((redis->password || redis->sentinel_password)
+        && server && !redis->tls.on)
+    {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "the password of \"readiness_redis %V\" goes to "
                            "\"%V\" unencrypted: add \"ssl on\", or use a "

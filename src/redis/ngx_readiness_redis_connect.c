@@ -28,6 +28,10 @@ static ngx_int_t ngx_readiness_redis_connected(
     ngx_readiness_redis_peer_t *peer);
 static ngx_int_t ngx_readiness_redis_prelude(
     ngx_readiness_redis_peer_t *peer);
+static ngx_int_t ngx_readiness_redis_auth(ngx_readiness_redis_peer_t *peer);
+static ngx_int_t ngx_readiness_redis_first(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_kind_e kind, ngx_readiness_script_t *script,
+    const ngx_str_t *args, ngx_uint_t nargs);
 
 
 ngx_int_t
@@ -35,6 +39,20 @@ ngx_readiness_redis_connect(ngx_readiness_redis_peer_t *peer)
 {
     ngx_readiness_redis_cancel(&peer->retry);
 
+    peer->started = ngx_current_msec;
+
+    if (peer->worker->sentinel && !peer->asked) {
+        ngx_readiness_redis_discover(peer);
+        return NGX_OK;
+    }
+
+    return ngx_readiness_redis_reach(peer);
+}
+
+
+ngx_int_t
+ngx_readiness_redis_reach(ngx_readiness_redis_peer_t *peer)
+{
     peer->started = ngx_current_msec;
 
     if (peer->server->addrs == NULL) {
@@ -336,35 +354,21 @@ ngx_readiness_redis_begin(ngx_readiness_redis_peer_t *peer)
 static ngx_int_t
 ngx_readiness_redis_prelude(ngx_readiness_redis_peer_t *peer)
 {
-    u_char                  number[NGX_INT_T_LEN];
-    ngx_str_t               args[3], *password;
-    ngx_uint_t              i, n;
-    ngx_queue_t            *last;
-    ngx_readiness_redis_t  *redis;
+    u_char                         number[NGX_INT_T_LEN];
+    ngx_str_t                      args[2];
+    ngx_uint_t                     i;
+    ngx_readiness_redis_t         *redis;
+    ngx_readiness_redis_worker_t  *worker;
 
     redis = peer->redis;
-    last = &peer->unsent;
+    worker = peer->worker;
 
-    if (redis->password) {
-        password = redis->password->data;
+    if (ngx_readiness_redis_auth(peer) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-        ngx_str_set(&args[0], "AUTH");
-        n = 1;
-
-        if (redis->user.len) {
-            args[n++] = redis->user;
-        }
-
-        args[n++] = *password;
-
-        if (ngx_readiness_redis_command(peer, last, NGX_READINESS_REDIS_AUTH,
-                                        NULL, args, n)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        last = ngx_queue_next(last);
+    if (peer->asked) {
+        return ngx_readiness_redis_question(peer);
     }
 
     if (redis->database) {
@@ -372,30 +376,121 @@ ngx_readiness_redis_prelude(ngx_readiness_redis_peer_t *peer)
         args[1].data = number;
         args[1].len = ngx_sprintf(number, "%i", redis->database) - number;
 
-        if (ngx_readiness_redis_command(peer, last,
-                                        NGX_READINESS_REDIS_SELECT, NULL,
-                                        args, 2)
+        if (ngx_readiness_redis_first(peer, NGX_READINESS_REDIS_SELECT, NULL,
+                                      args, 2)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
-
-        last = ngx_queue_next(last);
     }
 
-    for (i = 0; i < peer->worker->nscripts; i++) {
+    if (worker->sentinel) {
+        ngx_str_set(&args[0], "ROLE");
 
-        if (ngx_readiness_redis_command(peer, last, NGX_READINESS_REDIS_LOAD,
-                                        peer->worker->scripts[i], NULL, 0)
+        if (ngx_readiness_redis_first(peer, NGX_READINESS_REDIS_ROLE, NULL,
+                                      args, 1)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
 
-        last = ngx_queue_next(last);
+    for (i = 0; i < worker->nscripts; i++) {
+
+        if (ngx_readiness_redis_first(peer, NGX_READINESS_REDIS_LOAD,
+                                      worker->scripts[i], NULL, 0)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_readiness_redis_auth(ngx_readiness_redis_peer_t *peer)
+{
+    ngx_str_t         args[3];
+    ngx_uint_t        n;
+    const ngx_str_t  *user, *password;
+
+    password = ngx_readiness_redis_secret(peer);
+
+    if (password->len == 0) {
+        return NGX_OK;
+    }
+
+    user = peer->asked ? &peer->redis->sentinel_user : &peer->redis->user;
+
+    ngx_str_set(&args[0], "AUTH");
+    n = 1;
+
+    if (user->len) {
+        args[n++] = *user;
+    }
+
+    args[n++] = *password;
+
+    return ngx_readiness_redis_first(peer, NGX_READINESS_REDIS_AUTH, NULL,
+                                     args, n);
+}
+
+
+const ngx_str_t *
+ngx_readiness_redis_secret(ngx_readiness_redis_peer_t *peer)
+{
+    ngx_readiness_file_t    *file;
+    static const ngx_str_t   none = ngx_null_string;
+
+    file = peer->asked ? peer->redis->sentinel_password
+                       : peer->redis->password;
+
+    return file ? file->data : &none;
+}
+
+
+ngx_int_t
+ngx_readiness_redis_question(ngx_readiness_redis_peer_t *peer)
+{
+    ngx_str_t  args[3];
+
+    ngx_str_set(&args[0], "SENTINEL");
+    ngx_str_set(&args[1], "GET-MASTER-ADDR-BY-NAME");
+    args[2] = peer->redis->master;
+
+    return ngx_readiness_redis_first(peer, NGX_READINESS_REDIS_MASTER, NULL,
+                                     args, 3);
+}
+
+
+/* a command before the first call that waits, and behind those before it */
+
+static ngx_int_t
+ngx_readiness_redis_first(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_kind_e kind, ngx_readiness_script_t *script,
+    const ngx_str_t *args, ngx_uint_t nargs)
+{
+    ngx_queue_t                  *q, *last;
+    ngx_readiness_redis_entry_t  *e;
+
+    last = &peer->unsent;
+
+    for (q = ngx_queue_head(&peer->unsent);
+         q != ngx_queue_sentinel(&peer->unsent);
+         q = ngx_queue_next(q))
+    {
+        e = ngx_queue_data(q, ngx_readiness_redis_entry_t, queue);
+
+        if (e->kind > NGX_READINESS_REDIS_LOAD) {
+            break;
+        }
+
+        last = q;
+    }
+
+    return ngx_readiness_redis_command(peer, last, kind, script, args, nargs);
 }
 
 
@@ -407,11 +502,15 @@ ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer)
     peer->state = NGX_READINESS_REDIS_UP;
     peer->since = ngx_current_msec;
     peer->tried = 0;
-    peer->worker->nconnects++;
+    peer->worker->nconnects += !peer->asked;
 
     peer->connection->idle = (peer->nentries == 0);
 
     ngx_readiness_redis_probe_up(peer);
+    if (peer->worker->sentinel) {
+        ngx_readiness_redis_found(peer);
+    }
+
     ngx_readiness_redis_send(peer);
 }
 
@@ -447,7 +546,8 @@ ngx_readiness_redis_guard_handler(ngx_event_t *ev)
         break;
 
     default: /* NGX_READINESS_REDIS_PRELUDE */
-        what = "no replies after connect()";
+        what = peer->asked ? "no reply in time"
+                           : "no replies after connect()";
         break;
     }
 

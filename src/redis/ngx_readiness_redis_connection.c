@@ -204,11 +204,21 @@ ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
         err = 0;
     }
 
-    ngx_log_error(level, ngx_cycle->log, err,
-                  "readiness_redis \"%V\" at %V: %s%s%V, %ui calls were "
-                  "waiting", &redis->name,
-                  addr ? &addr->name : &peer->server->text, what,
-                  text ? ": " : "", text ? text : &none, peer->nwaiting);
+    if (peer->asked) {
+        level = peer->down ? NGX_LOG_INFO : NGX_LOG_WARN;
+
+        ngx_log_error(level, ngx_cycle->log, err,
+                      "readiness_redis \"%V\": sentinel %V: %s%s%V%s",
+                      &redis->name, &peer->server->text, what,
+                      text ? ": " : "", text ? text : &none,
+                      redis->servers.nelts > 1 ? "; another is asked" : "");
+    } else {
+        ngx_log_error(level, ngx_cycle->log, err,
+                      "readiness_redis \"%V\" at %V: %s%s%V, %ui calls were "
+                      "waiting", &redis->name,
+                      addr ? &addr->name : &peer->server->text, what,
+                      text ? ": " : "", text ? text : &none, peer->nwaiting);
+    }
 
     peer->down = 1;
 
@@ -224,7 +234,7 @@ ngx_readiness_redis_close(ngx_readiness_redis_peer_t *peer)
 
     ngx_queue_init(&calls);
 
-    if (peer->state == NGX_READINESS_REDIS_UP) {
+    if (peer->state == NGX_READINESS_REDIS_UP && !peer->asked) {
         peer->worker->generation++;
     }
 
@@ -319,6 +329,12 @@ ngx_readiness_redis_schedule(ngx_readiness_redis_peer_t *peer)
     ngx_msec_t  delay;
 
     if (peer->state == NGX_READINESS_REDIS_GONE) {
+        return;
+    }
+
+    if (peer->worker->sentinel
+        && ngx_readiness_redis_parted(peer) == NGX_DONE)
+    {
         return;
     }
 

@@ -44,6 +44,8 @@ typedef struct ngx_readiness_redis_peer_s    ngx_readiness_redis_peer_t;
 typedef struct ngx_readiness_redis_worker_s  ngx_readiness_redis_worker_t;
 typedef struct ngx_readiness_redis_cluster_s
                                              ngx_readiness_redis_cluster_t;
+typedef struct ngx_readiness_redis_sentinel_s
+                                             ngx_readiness_redis_sentinel_t;
 
 
 typedef enum {
@@ -61,6 +63,7 @@ typedef struct {
     ngx_uint_t                    naddrs;
     ngx_str_t                     host;
     in_port_t                     port;
+    ngx_uint_t                    no_port;   /* it was left to us */
     ngx_uint_t                    line;
 } ngx_readiness_redis_server_t;
 
@@ -88,6 +91,9 @@ struct ngx_readiness_redis_s {
     ngx_str_t                       user;
     ngx_readiness_file_t           *password;  /* data: ngx_str_t */
     ngx_readiness_redis_tls_t       tls;
+    ngx_str_t                       master;  /* what sentinels call it */
+    ngx_str_t                       sentinel_user;
+    ngx_readiness_file_t           *sentinel_password;
     ngx_int_t                       database;
     ngx_msec_t                      timeout;
     ngx_msec_t                      connect_timeout;
@@ -108,9 +114,12 @@ struct ngx_readiness_redis_s {
 struct ngx_readiness_redis_worker_s {
     ngx_readiness_redis_t        *redis;
     ngx_queue_t                   peers;     /* all of them */
-    ngx_readiness_redis_peer_t   *peer;      /* single: the one */
+    ngx_readiness_redis_peer_t   *peer;      /* single: the one; sentinel:
+                                                the master */
     ngx_readiness_redis_cluster_t
-                                 *cluster;   /* NULL: there is none */
+                                 *cluster;   /* NULL: another topology */
+    ngx_readiness_redis_sentinel_t
+                                 *sentinel;  /* NULL: another topology */
 
     uint64_t                      number;    /* of the next call */
     ngx_uint_t                    generation;
@@ -180,6 +189,7 @@ typedef enum {
     NGX_READINESS_REDIS_GONE = 0,   /* the process exits */
     NGX_READINESS_REDIS_WAIT,       /* until the next attempt is due */
     NGX_READINESS_REDIS_IDLE,       /* the next call connects */
+    NGX_READINESS_REDIS_SEEKING,    /* sentinels, where the master is */
     NGX_READINESS_REDIS_RESOLVING,
     NGX_READINESS_REDIS_CONNECTING,
     NGX_READINESS_REDIS_SECURING,   /* the TLS handshake */
@@ -201,6 +211,7 @@ struct ngx_readiness_redis_peer_s {
     ngx_queue_t                   queue;     /* in the worker's peers */
     const ngx_readiness_redis_server_t
                                  *server;    /* the node */
+    ngx_uint_t                    asked;     /* it is a sentinel, no node */
 
     ngx_readiness_redis_state_e   state;
     ngx_uint_t                    lazy;      /* connects only when asked */
@@ -271,6 +282,22 @@ char *ngx_readiness_redis_topology(ngx_conf_t *cf,
 /* at the end of the block: do the servers suit the topology */
 char *ngx_readiness_redis_servers(ngx_conf_t *cf,
     ngx_readiness_redis_t *redis);
+
+/* what "topology sentinel" has of its own */
+char *ngx_readiness_redis_sentinel_topology(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_sentinel_ports(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis);
+char *ngx_readiness_redis_sentinel_user(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_sentinel_password_file(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis, ngx_str_t *value);
+char *ngx_readiness_redis_sentinel_complete(ngx_conf_t *cf,
+    ngx_readiness_redis_t *redis);
+
+/* of a file, its first line that is not blank: a ngx_str_t */
+void *ngx_readiness_redis_password_load(void *owner, ngx_pool_t *pool,
+    const ngx_str_t *content, u_char *err, size_t errlen);
 
 /* the first server to which bytes leave this machine; NULL: none */
 ngx_readiness_redis_server_t *ngx_readiness_redis_remote(
@@ -408,6 +435,39 @@ void ngx_readiness_redis_probe_up(ngx_readiness_redis_peer_t *peer);
 void ngx_readiness_redis_probe_down(ngx_readiness_redis_peer_t *peer);
 
 
+/* topology sentinel: ngx_readiness_redis_sentinel.c */
+
+/* a peer for each sentinel, and worker->peer for the master; NGX_OK, or
+   NGX_ERROR: no memory */
+ngx_int_t ngx_readiness_redis_sentinels(ngx_readiness_redis_worker_t *worker,
+    ngx_pool_t *pool);
+
+/* no more questions */
+void ngx_readiness_redis_sentinels_gone(ngx_readiness_redis_worker_t *worker);
+
+/* has the sentinels asked, and the master connected to where they say */
+void ngx_readiness_redis_discover(ngx_readiness_redis_peer_t *peer);
+
+/*
+ * The reply to ROLE or MASTER was read.  NGX_OK, or NGX_ERROR: it is not what
+ * we need, and the connection was closed.
+ */
+ngx_int_t ngx_readiness_redis_told(ngx_readiness_redis_peer_t *peer,
+    ngx_readiness_redis_kind_e kind);
+
+/* a master or a sentinel is up, its prelude was answered */
+void ngx_readiness_redis_found(ngx_readiness_redis_peer_t *peer);
+
+/*
+ * A connection to a master or a sentinel was closed, or never was one.
+ * NGX_OK: it is to be tried again; NGX_DONE: it is not, until it is needed.
+ */
+ngx_int_t ngx_readiness_redis_parted(ngx_readiness_redis_peer_t *peer);
+
+/* what to do about an error reply of a sentinel */
+const char *ngx_readiness_redis_advice(ngx_readiness_redis_peer_t *peer);
+
+
 /* connect: ngx_readiness_redis_connect.c */
 
 /*
@@ -416,8 +476,17 @@ void ngx_readiness_redis_probe_down(ngx_readiness_redis_peer_t *peer);
  */
 ngx_int_t ngx_readiness_redis_connect(ngx_readiness_redis_peer_t *peer);
 
+/* the same to where its server is, which is known */
+ngx_int_t ngx_readiness_redis_reach(ngx_readiness_redis_peer_t *peer);
+
 /* there is a connection that may be written to: the prelude */
 ngx_int_t ngx_readiness_redis_begin(ngx_readiness_redis_peer_t *peer);
+
+/* the password of a node or a sentinel, empty if it has none */
+const ngx_str_t *ngx_readiness_redis_secret(ngx_readiness_redis_peer_t *peer);
+
+/* asks a sentinel for the master; NGX_ERROR: no memory */
+ngx_int_t ngx_readiness_redis_question(ngx_readiness_redis_peer_t *peer);
 
 /* the prelude was answered */
 void ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer);

@@ -36,7 +36,9 @@ ngx_readiness_redis_password_changed(void *owner)
     {
         peer = ngx_queue_data(q, ngx_readiness_redis_peer_t, queue);
 
-        if (peer->state == NGX_READINESS_REDIS_UP && !peer->broken.posted) {
+        if (peer->state == NGX_READINESS_REDIS_UP && !peer->broken.posted
+            && !peer->asked)
+        {
             ngx_readiness_redis_password_try(peer);
         }
     }

@@ -174,6 +174,12 @@ ngx_readiness_redis_reply(ngx_readiness_redis_peer_t *peer)
                                   "sent a reply to another call", NULL);
         }
 
+        if (ngx_readiness_redis_listed(peer)
+            && ngx_readiness_redis_told(peer, e->kind) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         ngx_readiness_redis_accept(peer, e);
     }
 
@@ -295,6 +301,15 @@ ngx_readiness_redis_refused(ngx_readiness_redis_peer_t *peer,
         ngx_readiness_redis_fail(peer, 0, "SELECT was refused", &peer->error);
         return NGX_ERROR;
 
+    case NGX_READINESS_REDIS_ROLE:
+        ngx_readiness_redis_fail(peer, 0, "ROLE was refused", &peer->error);
+        return NGX_ERROR;
+
+    case NGX_READINESS_REDIS_MASTER:
+        ngx_readiness_redis_fail(peer, 0, ngx_readiness_redis_advice(peer),
+                                 &peer->error);
+        return NGX_ERROR;
+
     case NGX_READINESS_REDIS_LOAD:
 
         /* calls take the text along, and say whether that is forbidden too */
@@ -397,18 +412,10 @@ ngx_readiness_redis_complain(ngx_readiness_redis_peer_t *peer)
 static void
 ngx_readiness_redis_text(ngx_readiness_redis_peer_t *peer)
 {
-    ngx_str_t               none;
-    ngx_readiness_redis_t  *redis;
-
-    redis = peer->redis;
-
-    ngx_str_null(&none);
-
     peer->error.data = peer->text;
     peer->error.len = rdy_resp_text(peer->text, sizeof(peer->text),
                                     &peer->reply,
-                                    redis->password ? redis->password->data
-                                                    : &none);
+                                    ngx_readiness_redis_secret(peer));
 }
 
 

@@ -62,6 +62,8 @@ ngx_readiness_redis_server(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
                                         &redis->name);
     }
 
+    server->no_port = u.no_port;
+
     if (u.naddrs == 0) {
         return ngx_readiness_redis_host(cf, redis, server, &u);
     }
@@ -151,9 +153,14 @@ ngx_readiness_redis_topology(ngx_conf_t *cf, ngx_readiness_redis_t *redis,
         return NGX_CONF_OK;
     }
 
+    if (ngx_strcmp(value->data, "sentinel") == 0) {
+        return ngx_readiness_redis_sentinel_topology(cf, redis, value);
+    }
+
     return ngx_readiness_conf_error(cf, "\"topology %V\" of "
                                     "\"readiness_redis %V\" is not supported: "
-                                    "use \"topology single;\" or \"topology "
+                                    "use \"topology single;\", \"topology "
+                                    "sentinel NAME;\" or \"topology "
                                     "cluster;\"", value, &redis->name);
 }
 
@@ -183,6 +190,10 @@ ngx_readiness_redis_servers(ngx_conf_t *cf, ngx_readiness_redis_t *redis)
         }
 
         return NGX_CONF_OK;
+    }
+
+    if (redis->topology == NGX_READINESS_REDIS_SENTINEL) {
+        return ngx_readiness_redis_sentinel_ports(cf, redis);
     }
 
     if (redis->servers.nelts > 1) {

@@ -73,7 +73,7 @@ rdy_sentinel_is_host(const rdy_str_t *host)
         c = rdy_lower(host->data[i]);
 
         if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.'
-            && c != ':' && c != '-' && c != '_' && c != '%')
+            && c != ':' && c != '-' && c != '_')
         {
             return 0;
         }

@@ -29,7 +29,7 @@ typedef enum {
  * The reply to SENTINEL GET-MASTER-ADDR-BY-NAME.
  *
  * RDY_OK        *host is an address without brackets or a host name, 1 to
- *               RDY_SENTINEL_HOST_LEN of [A-Za-z0-9._:%-], a part of the
+ *               RDY_SENTINEL_HOST_LEN of [A-Za-z0-9._:-], a part of the
  *               items; *port is 1..65535
  * RDY_DECLINED  it knows no master of that name
  * RDY_ERROR     anything else; *host and *port are untouched

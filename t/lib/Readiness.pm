@@ -221,6 +221,32 @@ sub sentinel {
         conf => [Readiness::Topology::sentinel_conf($name, $master), @more]);
 }
 
+# N sentinels, redis(FIRST) and on, most of which have to agree; own => their
+# password, password => that of the master.  Ready for a failover.
+
+sub sentinels {
+    my ($self, $first, $n, $name, $master, $replicas, %o) = @_;
+    my @conf = Readiness::Topology::sentinel_conf($name, $master,
+        quorum => int($n / 2) + 1, password => $o{password},
+        peers => $o{own});
+
+    my @sentinels = map {
+        $self->redis($first + $_, sentinel => 1,
+            conf => [@conf, @{ $o{conf} || [] }],
+            defined $o{own} ? (password => $o{own}) : ())
+    } 0 .. $n - 1;
+
+    # as they do it, but sooner (from Redis 7.0)
+
+    for my $s (@sentinels) {
+        $s->cli('SENTINEL', 'DEBUG', 'info-period', 500, 'ask-period', 300,
+                'publish-period', 400, 'ping-period', 200);
+    }
+
+    Readiness::Topology::agree($name, $replicas, @sentinels);
+    return @sentinels;
+}
+
 
 # Any program: (exit code, output).
 

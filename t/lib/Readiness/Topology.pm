@@ -86,12 +86,44 @@ sub owner {
 }
 
 
-sub sentinel_conf {
-    my ($name, $master) = @_;
+# What a sentinel is told: the name of the master, how many have to agree that
+# it is down; password => the master's, peers => that of the other sentinels.
 
-    return ("sentinel monitor $name 127.0.0.1 " . $master->port . ' 1',
+sub sentinel_conf {
+    my ($name, $master, %o) = @_;
+
+    return ("sentinel monitor $name 127.0.0.1 " . $master->port . ' '
+            . ($o{quorum} || 1),
         "sentinel down-after-milliseconds $name 500",
-        "sentinel failover-timeout $name 3000");
+        "sentinel failover-timeout $name 3000",
+        defined $o{password} ? "sentinel auth-pass $name $o{password}" : (),
+        defined $o{peers} ? "sentinel sentinel-pass $o{peers}" : ());
+}
+
+
+# Waits until the sentinels know each other and the replicas, and may do a
+# failover.
+
+sub agree {
+    my ($name, $replicas, @sentinels) = @_;
+
+    for my $r (@$replicas) {
+        wait_for { ($r->info('replication')->{master_link_status} || '')
+                   eq 'up' } 20 or die "a replica has no link\n";
+    }
+
+    wait_for {
+        @sentinels == grep {
+            my $known = $_->cli('SENTINEL', 'REPLICAS', $name);
+            my $others = $_->cli('SENTINEL', 'SENTINELS', $name);
+            ref $known eq 'ARRAY' && ref $others eq 'ARRAY'
+                && @$known == @$replicas && @$others == $#sentinels
+                && !grep { my %r = @$_; $r{flags} ne 'slave'
+                           || $r{'master-link-status'} ne 'ok' } @$known;
+        } @sentinels;
+    } 30 or die "the sentinels do not agree\n";
+
+    return;
 }
 
 1;
