@@ -221,7 +221,8 @@ ngx_readiness_redis_pass(ngx_readiness_redis_cluster_t *cluster,
 
     peer = ngx_readiness_redis_node_peer(cluster, cluster->nodes[number]);
 
-    if (peer == NULL || !ngx_readiness_redis_usable(peer)
+    if (peer == NULL || peer->breaker.open
+        || !ngx_readiness_redis_usable(peer)
         || peer->nunsent >= NGX_READINESS_REDIS_MAX_UNSENT
         || ngx_readiness_redis_asking(peer, e) != NGX_OK)
     {
@@ -261,4 +262,11 @@ ngx_readiness_redis_limbo(ngx_readiness_redis_cluster_t *cluster)
                                        NULL);
         }
     }
+}
+
+
+ngx_uint_t
+ngx_readiness_redis_is_limbo(ngx_readiness_redis_peer_t *peer)
+{
+    return peer->worker->cluster && peer->worker->cluster->limbo == peer;
 }

@@ -554,6 +554,9 @@ ngx_int_t ngx_readiness_redis_cluster_init(
     ngx_readiness_redis_worker_t *worker, ngx_cycle_t *cycle);
 void ngx_readiness_redis_cluster_exit(ngx_readiness_redis_cluster_t *cluster);
 
+/* is it where calls wait for the map, which is no node */
+ngx_uint_t ngx_readiness_redis_is_limbo(ngx_readiness_redis_peer_t *peer);
+
 /* as ngx_readiness_redis_eval() */
 ngx_int_t ngx_readiness_redis_cluster_eval(
     ngx_readiness_redis_cluster_t *cluster, ngx_readiness_script_t *script,
