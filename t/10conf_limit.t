@@ -82,7 +82,6 @@ sub redis {
         'a host with a resolver');
 
     mistakes($t, \&in_redis,
-        ['topology sentinel mymaster;' => qq("topology sentinel" $of)],
         ['topology ring;' => qq("topology ring" $of)],
         ['topology cluster big;' => qq("topology cluster" $of)],
         ['topology;' => qq("topology" $of takes one value, not 0)],

@@ -209,8 +209,8 @@ ngx_readiness_redis_fail(ngx_readiness_redis_peer_t *peer, ngx_err_t err,
 
         ngx_log_error(level, ngx_cycle->log, err,
                       "readiness_redis \"%V\": sentinel %V: %s%s%V%s",
-                      &redis->name, &peer->server->text, what,
-                      text ? ": " : "", text ? text : &none,
+                      &redis->name, addr ? &addr->name : &peer->server->text,
+                      what, text ? ": " : "", text ? text : &none,
                       redis->servers.nelts > 1 ? "; another is asked" : "");
     } else {
         ngx_log_error(level, ngx_cycle->log, err,

@@ -390,7 +390,8 @@ ngx_readiness_redis_answered(ngx_readiness_redis_sentinel_t *s,
 
         ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                       "readiness_redis \"%V\": sentinel %V is back",
-                      &peer->redis->name, &peer->server->text);
+                      &peer->redis->name,
+                      &peer->addrs[peer->addr % peer->naddrs].name);
     }
 
     if (s->wanted) {
@@ -421,8 +422,9 @@ ngx_readiness_redis_answered(ngx_readiness_redis_sentinel_t *s,
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "readiness_redis \"%V\": sentinel %V calls %V the master, "
-                  "%V is left", &peer->redis->name, &peer->server->text,
-                  &s->answer, &s->server.text);
+                  "%V is left", &peer->redis->name,
+                  &peer->addrs[peer->addr % peer->naddrs].name, &s->answer,
+                  &s->server.text);
 
     /* those who wait there are told; the next attempt asks once more */
 
