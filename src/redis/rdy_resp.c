@@ -15,6 +15,7 @@ typedef struct {
 
 static u_char *rdy_resp_head(u_char *p, u_char type, uint64_t n);
 static u_char *rdy_resp_decimal(u_char *p, uint64_t n);
+static rdy_str_t rdy_resp_code(const rdy_str_t *text);
 static size_t rdy_resp_find(const rdy_str_t *text, const rdy_str_t *what);
 
 
@@ -30,6 +31,13 @@ static const rdy_resp_row_t  rdy_resp_rows[] = {
     { rdy_string("ERR max number of clients"), RDY_RESP_CLOSE }
 };
 
+
+/* before 7.0 Redis says so of what a command in a script was refused with */
+
+static const rdy_str_t  rdy_resp_script =
+    rdy_string("ERR Error running script");
+
+static const rdy_str_t  rdy_resp_cause = rdy_string(": -");
 
 static const rdy_str_t  rdy_resp_quoted =
     rdy_string(", with args beginning with");
@@ -101,20 +109,23 @@ rdy_resp_decimal(u_char *p, uint64_t n)
 rdy_resp_error_e
 rdy_resp_error(const rdy_str_t *text)
 {
+    rdy_str_t              code;
     rdy_uint_t             i;
     const rdy_resp_row_t  *row;
+
+    code = rdy_resp_code(text);
 
     for (i = 0; i < sizeof(rdy_resp_rows) / sizeof(rdy_resp_rows[0]); i++) {
         row = &rdy_resp_rows[i];
 
-        if (text->len < row->start.len
-            || memcmp(text->data, row->start.data, row->start.len) != 0)
+        if (code.len < row->start.len
+            || memcmp(code.data, row->start.data, row->start.len) != 0)
         {
             continue;
         }
 
-        if (text->len == row->start.len
-            || text->data[row->start.len] == ' ')
+        if (code.len == row->start.len
+            || code.data[row->start.len] == ' ')
         {
             return row->means;
         }
@@ -124,9 +135,41 @@ rdy_resp_error(const rdy_str_t *text)
 }
 
 
+/* the error itself, where it is one of a script */
+
+static rdy_str_t
+rdy_resp_code(const rdy_str_t *text)
+{
+    size_t     pos;
+    rdy_str_t  code;
+
+    code = *text;
+
+    if (text->len < rdy_resp_script.len
+        || memcmp(text->data, rdy_resp_script.data, rdy_resp_script.len) != 0)
+    {
+        return code;
+    }
+
+    pos = rdy_resp_find(text, &rdy_resp_cause);
+
+    if (pos < text->len) {
+        pos += rdy_resp_cause.len;
+        code.data += pos;
+        code.len -= pos;
+    }
+
+    return code;
+}
+
+
 rdy_uint_t
 rdy_resp_alive(const rdy_str_t *text)
 {
+    rdy_str_t  code;
+
+    code = rdy_resp_code(text);
+
     switch (rdy_resp_error(text)) {
 
     case RDY_RESP_NOSCRIPT:
@@ -136,7 +179,7 @@ rdy_resp_alive(const rdy_str_t *text)
         return 0;
 
     default: /* RDY_RESP_KEEP */
-        return text->len >= 4 && memcmp(text->data, "ERR ", 4) == 0;
+        return code.len >= 4 && memcmp(code.data, "ERR ", 4) == 0;
     }
 }
 

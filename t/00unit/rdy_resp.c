@@ -178,6 +178,34 @@ the_rest_keeps_the_connection(void **state)
 
 
 static void
+an_error_within_a_script_is_looked_for(void **state)
+{
+    rdy_str_t    text;
+
+#define script(s)  str("ERR Error running script (call to f_0a1): "           \
+                       "@user_script:12: @user_script: 12: " s)
+
+    assert_int_equal(means(script("-READONLY You can't write against a "
+                                  "read only replica.")), RDY_RESP_CLOSE);
+    assert_int_equal(means(script("-NOPERM no")), RDY_RESP_CLOSE);
+    assert_int_equal(means(script("-OOM command not allowed")),
+                     RDY_RESP_KEEP);
+    assert_int_equal(means(script("-READONLYS")), RDY_RESP_KEEP);
+    assert_int_equal(means(script("READONLY no")), RDY_RESP_KEEP);
+    assert_int_equal(means(script("-")), RDY_RESP_KEEP);
+    assert_int_equal(means(str("ERR Error running scripts")), RDY_RESP_KEEP);
+    assert_int_equal(means(str("ERR something: -READONLY no")),
+                     RDY_RESP_KEEP);
+
+    text = script("-OOM command not allowed");
+    assert_int_equal(rdy_resp_alive(&text), 0);
+
+    text = script("attempt to call a nil value");
+    assert_int_equal(rdy_resp_alive(&text), 1);
+}
+
+
+static void
 text_is_shown_as_printable_ascii(void **state)
 {
     assert_string_equal(shown(64, str("ERR a\tb\033[1m\377\r\n\0~ "), none),
@@ -225,6 +253,7 @@ main(void)
         cmocka_unit_test(an_unknown_script_is_sent_again),
         cmocka_unit_test(what_will_not_get_better_closes),
         cmocka_unit_test(the_rest_keeps_the_connection),
+        cmocka_unit_test(an_error_within_a_script_is_looked_for),
         cmocka_unit_test(text_is_shown_as_printable_ascii),
         cmocka_unit_test(quoted_arguments_are_not_shown),
         cmocka_unit_test(a_secret_is_not_shown_wherever_it_stands)
