@@ -63,6 +63,15 @@ is($first, 'ROLE', 'before anything else');
 ok((grep { $_ eq 'EVALSHA' } @more), 'then it is called');
 
 
+# a reload: the old worker leaves, with its connection to the sentinel
+
+$t->reload;
+$t->wait_old_workers;
+normal('a reload');
+ok((wait_for { $sentinel->stats->{open} == 1 && $front->stats->{open} == 1 } 10),
+   'a reload: one connection to each, the old ones are closed');
+
+
 # a disconnect
 
 $sentinel->clear;

@@ -129,6 +129,7 @@ my %garbage = (
 );
 
 my $rss = $t->rss($worker);
+my $fds = keys %{ $t->fds($worker) };
 
 sub bad_answer {
     my ($name) = @_;
@@ -158,6 +159,8 @@ normal('G03 bytes behind an answer');
 
 my $more = $t->rss($worker) - $rss;
 cmp_ok($more, '<', 4096, "G07 no memory is left of it ($more KiB)");
+wait_for { keys %{ $t->fds($worker) } <= $fds } 10;
+cmp_ok(scalar keys %{ $t->fds($worker) }, '<=', $fds, 'G07 nor a descriptor');
 
 $t->wait_error(qr/"liar" at redis\.internal:6379: a sentinel calls this host /
                . qr/the master: add "resolver" to http\{\}/);
