@@ -96,6 +96,61 @@ limit_of_several_limits(void **state)
 }
 
 
+static const rdy_rate_t  quota = { 100, 86400, 100, RDY_RATE_QUOTA };
+static const rdy_rate_t  slots = { 10, 60, 10, RDY_RATE_CONCURRENT };
+
+
+static void
+quota_has_its_period(void **state)
+{
+    rdy_field_t  f = { rdy_string("day"), &quota, 37, 12 };
+
+    assert_string_equal(policy(&f, 1), "\"day\";q=100;w=86400");
+    assert_string_equal(limit(&f, 1), "\"day\";r=37;t=12");
+}
+
+
+static void
+slots_have_a_unit_and_no_time(void **state)
+{
+    rdy_field_t  f[] = {
+        { rdy_string("calls"), &slots, 4, 0 },
+        { rdy_string("api"), &per_minute, 37, 0 }
+    };
+
+    assert_string_equal(policy(f, 2),
+                        "\"calls\";q=10;qu=\"concurrent-requests\", "
+                        "\"api\";q=100;w=60");
+    assert_string_equal(limit(f, 2), "\"calls\";r=4, \"api\";r=37;t=0");
+
+    f[0].remaining = 0;
+    f[0].seconds = 1;
+    assert_string_equal(limit(f, 1), "\"calls\";r=0;t=1");
+}
+
+
+static void
+no_member_is_longer_than_the_bound(void **state)
+{
+    rdy_field_t  f[] = {
+        { rdy_string("x"), NULL, UINT64_MAX, UINT64_MAX },
+        { rdy_string("x"), NULL, UINT64_MAX, UINT64_MAX }
+    };
+
+    const rdy_rate_t  most = { UINT64_MAX, 1, UINT64_MAX,
+                               RDY_RATE_CONCURRENT };
+    const rdy_rate_t  wide = { 1, UINT64_MAX, UINT64_MAX, RDY_RATE_QUOTA };
+
+    f[0].rate = f[1].rate = &most;
+    assert_true(rdy_field_policy_len(f, 2) <= 2 * RDY_FIELD_MAX_LEN(1));
+    assert_true(rdy_field_limit_len(f, 2) <= 2 * RDY_FIELD_MAX_LEN(1));
+
+    f[0].rate = f[1].rate = &wide;
+    assert_true(rdy_field_policy_len(f, 2) <= 2 * RDY_FIELD_MAX_LEN(1));
+    assert_true(rdy_field_limit_len(f, 2) <= 2 * RDY_FIELD_MAX_LEN(1));
+}
+
+
 static void
 no_limit_writes_nothing(void **state)
 {
@@ -138,6 +193,9 @@ main(void)
         cmocka_unit_test(policy_of_several_limits),
         cmocka_unit_test(limit_of_one_limit),
         cmocka_unit_test(limit_of_several_limits),
+        cmocka_unit_test(quota_has_its_period),
+        cmocka_unit_test(slots_have_a_unit_and_no_time),
+        cmocka_unit_test(no_member_is_longer_than_the_bound),
         cmocka_unit_test(no_limit_writes_nothing),
         cmocka_unit_test(number_is_written_in_all_its_digits),
     };

@@ -604,6 +604,141 @@ C12_seconds_are_rounded_up(void **state)
 }
 
 
+static void
+quota_is_count_slash_period(void **state)
+{
+    rdy_uint_t  i;
+    rdy_rate_t  rate;
+
+    const char  *bad[] = {
+        "", "/", "1", "1/", "/d", "0/d", "1/0d", "1/x", "1/dd", "1r/d",
+        "1 /d", "1/ d", "-1/d", "1.5/d", "1000000001/d", "1/367d", "1/d ",
+        "1/1000000001s", "99999999999999999999/d", "10d", "1/8785h"
+    };
+
+    assert_int_equal(rdy_rate_quota(&str("100/1d"), &rate), RDY_OK);
+    assert_int_equal(rate.count, 100);
+    assert_int_equal(rate.burst, 100);
+    assert_int_equal(rate.period, 86400);
+    assert_int_equal(rate.kind, RDY_RATE_QUOTA);
+    assert_int_equal(rdy_rate_window(&rate), 86400);
+
+    assert_int_equal(rdy_rate_quota(&str("10000/h"), &rate), RDY_OK);
+    assert_int_equal(rate.count, 10000);
+    assert_int_equal(rate.period, 3600);
+
+    assert_int_equal(rdy_rate_quota(&str("1000000000/366d"), &rate), RDY_OK);
+    assert_int_equal(rate.count, 1000000000);
+    assert_int_equal(rate.period, 366 * 86400);
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(rdy_rate_quota(&(rdy_str_t) { strlen(bad[i]),
+                                                       (u_char *) bad[i] },
+                                        &rate), RDY_ERROR);
+        assert_int_equal(rate.count, 1000000000);
+    }
+}
+
+
+static void
+concurrent_is_a_number(void **state)
+{
+    rdy_uint_t  i;
+    rdy_rate_t  rate;
+
+    const char  *bad[] = { "", "0", "-1", "1r", "1/d", " 1", "1000000001" };
+
+    assert_int_equal(rdy_rate_concurrent(&str("10"), &rate), RDY_OK);
+    assert_int_equal(rate.count, 10);
+    assert_int_equal(rate.burst, 10);
+    assert_int_equal(rate.period, 60);
+    assert_int_equal(rate.kind, RDY_RATE_CONCURRENT);
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(rdy_rate_concurrent(&(rdy_str_t) { strlen(bad[i]),
+                                                        (u_char *) bad[i] },
+                                             &rate), RDY_ERROR);
+        assert_int_equal(rate.count, 10);
+    }
+}
+
+
+static void
+share_divides_all_numbers(void **state)
+{
+    rdy_rate_t  mine;
+    rdy_rate_t  rate = { 100, 60, 50, RDY_RATE_BUCKET };
+
+    rdy_rate_share(&rate, 1, 4, &mine);
+    assert_int_equal(mine.kind, RDY_RATE_BUCKET);
+    assert_int_equal(mine.count * 12, mine.period * 5);
+    assert_int_equal(mine.burst, 12);
+
+    rdy_rate_share(&rate, 7, 7, &mine);
+    assert_int_equal(mine.count * 60, mine.period * 100);
+    assert_int_equal(mine.burst, 50);
+
+    rdy_rate_share(&rate, 1, (uint64_t) 1 << 32, &mine);
+    assert_int_equal(mine.burst, 1);
+    assert_in_range(mine.count, 1, 1000);
+
+    rate.kind = RDY_RATE_QUOTA;
+    rate.burst = 100;
+    rdy_rate_share(&rate, 1, 3, &mine);
+    assert_int_equal(mine.kind, RDY_RATE_QUOTA);
+    assert_int_equal(mine.count, 33);
+    assert_int_equal(mine.burst, 33);
+    assert_int_equal(mine.period, 60);
+
+    rate.kind = RDY_RATE_CONCURRENT;
+    rdy_rate_share(&rate, 1, 101, &mine);
+    assert_int_equal(mine.count, 1);
+    assert_int_equal(mine.burst, 1);
+    assert_int_equal(mine.period, 60);
+}
+
+
+static void
+share_is_exact_within_the_bounds(void **state)
+{
+    double      want, got;
+    uint64_t    part, whole;
+    rdy_rate_t  rate, mine;
+    rdy_uint_t  i;
+
+    srand(5);
+    rate.kind = RDY_RATE_BUCKET;
+
+    for (i = 0; i < 200000; i++) {
+        rate.count = 1 + (uint64_t) rand() % (i % 2 ? 1000000000 : 100);
+        rate.period = 1 + (uint64_t) rand() % (i % 3 ? 366 * 86400 : 60);
+        rate.burst = rate.count;
+
+        if (rate.count * rate.period > 9000000000000000) {
+            continue;
+        }
+
+        whole = 1 + ((uint64_t) rand() * 3) % ((uint64_t) 1 << (i % 33));
+        part = 1 + ((uint64_t) rand() * 3) % whole;
+
+        rdy_rate_share(&rate, part, whole, &mine);
+
+        assert_in_range(mine.count, 1, 1000000000);
+        assert_in_range(mine.period, 1, 4000000000);
+        assert_in_range(mine.burst, 1, rate.burst);
+        assert_true(mine.count * mine.period <= 9000000000000000);
+
+        want = (double) rate.count / rate.period * part / whole;
+        got = (double) mine.count / mine.period;
+
+        /* never more, but for the slowest there is */
+
+        assert_true(got <= want * (1 + 1e-12) || mine.count == 1);
+        assert_true(got >= want * (1 - 1e-6) || want < 1e-9);
+    }
+}
+
+
 int
 main(void)
 {
@@ -631,6 +766,10 @@ main(void)
         cmocka_unit_test(C13_any_stretch_admits_at_most_burst_and_refill),
         cmocka_unit_test(window_is_the_time_of_a_burst),
         cmocka_unit_test(C12_seconds_are_rounded_up),
+        cmocka_unit_test(quota_is_count_slash_period),
+        cmocka_unit_test(concurrent_is_a_number),
+        cmocka_unit_test(share_divides_all_numbers),
+        cmocka_unit_test(share_is_exact_within_the_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
