@@ -107,7 +107,7 @@ sub reset_all { return $_[0]->_ask('close_all', 1) }
 
 
 # { accepted, open, closed_by_peer, commands => { NAME => n }, replies,
-#   max_open }; clear() sets the counters to zero.
+#   max_open, did => { BEHAVIOUR => n } }; clear() sets the counters to zero.
 
 sub stats { return $_[0]->_ask('stats') }
 sub clear { return $_[0]->_ask('clear') }

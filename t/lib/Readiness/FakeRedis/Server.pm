@@ -19,6 +19,7 @@ package Readiness::FakeRedis::Server;
 #
 # and for each: on => NAME or [NAMES] ("SCRIPT LOAD" works), times => N of them,
 # skip => N first, conn => K: on the K-th connection only (from 1),
+# chance => P: only so often, else the next rule is looked at,
 # delay_ms => MS or [LO, HI] besides; gap => MS between two segments (3).
 
 use strict;
@@ -45,7 +46,7 @@ sub new {
 sub _clear {
     my ($self) = @_;
     $self->{stats} = { accepted => 0, replies => 0, closed_by_peer => 0,
-                       max_open => 0, commands => {} };
+                       max_open => 0, commands => {}, did => {} };
     $self->{log} = [];
     return;
 }
@@ -172,6 +173,8 @@ sub _command {
     my $rule = $self->_rule_for($c, $name, $long);
     my $do = $rule->{do};
 
+    $self->{stats}{did}{$do}++;
+
     return if $do eq 'ignore';
     return $self->_end($c, $rule->{arg} eq 'rst') if $do eq 'hangup';
 
@@ -196,6 +199,7 @@ sub _rule_for {
                 && !$rule->{names}{$long};
         next if $rule->{conn} && $rule->{conn} != $c->{id};
         next if $rule->{skip} && $rule->{skip}-- > 0;
+        next if defined $rule->{chance} && rand() >= $rule->{chance};
         next if defined $rule->{times} && $rule->{times}-- <= 0;
         return $rule;
     }
