@@ -29,7 +29,7 @@ CONF_FLAGS := $(shell bash -c '. $(NGINX_SRC)/conf_flags \
                 || echo --with-compat)
 
 .PHONY: all help install test built unit replay e2e fuzz static static-test asan \
-        bench demo clean
+        survive bench demo clean
 
 all: $(MODULE)
 
@@ -42,6 +42,7 @@ help:
 	@echo "make e2e        end to end, real nginx and Redis"
 	@echo "make static     nginx with the module inside (STATIC_SRC=DIR)"
 	@echo "make asan       all end-to-end tests on such an nginx, sanitized"
+	@echo "make survive    100 000 abandoned lookups, 100 restarts of Redis on it"
 	@echo "make bench      speed, beside bare and stock nginx"
 	@echo "make fuzz       each fuzzer for FUZZ_TIME seconds (default 60)"
 
@@ -175,6 +176,11 @@ static-test: $(STATIC)/nginx
 # nginx leaves its cycle to the end of the process: no look for leaks
 asan:
 	ASAN_OPTIONS=detect_leaks=0 $(MAKE) static-test SAN=1 STATIC_TESTS="$(TESTS)"
+
+survive:
+	READINESS_ABANDON=100000 READINESS_RESTARTS=100 \
+	READINESS_TIME_SCALE=4 $(MAKE) asan \
+	    TESTS="t/49fault_leave.t t/49fault_restart.t"
 
 bench: $(MODULE)
 	t/bench/bench.pl

@@ -13,7 +13,7 @@ use Readiness;
 use Readiness::Faults;
 
 my $t = Readiness->new;
-my $redis = $t->redis(0, conf => ['lua-time-limit 20', 'busy-reply-threshold 20',
+my $redis = $t->redis(0, conf => ['lua-time-limit 20',
     'user one on >word1 ~* &* +@all', 'user two on >word2 ~* &* +@all',
     'user three on >word3 ~* &* +@all']);
 my $fake = $t->fake;

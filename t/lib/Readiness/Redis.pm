@@ -7,11 +7,12 @@ use warnings;
 
 use Readiness::Process qw(alive resolve_binary spawn stop_pid);
 use Readiness::RESP ();
-use Readiness::Util qw(append free_port slurp wait_for);
+use Readiness::Util qw(append free_port pause slurp wait_for);
 
 
 # dir => where it lives; name; password => requirepass; conf => [lines];
-# tls => { cert, key, ca }; sentinel => 1; cluster => 1; start => 0.
+# tls => { cert, key, ca }; sentinel => 1; cluster => 1; start => 0;
+# env => { NAME => VALUE }.
 
 sub new {
     my ($class, %o) = @_;
@@ -62,11 +63,33 @@ sub pid      { return $_[0]{pid} }
 
 sub start {
     my ($self) = @_;
+    my $from = -s "$self->{home}/out" || 0;
+    my $up = $self->_start;
+
+    # the kernel may need a moment to take the port from one that was killed
+
+    for (1 .. 20) {
+        last if $up || substr(slurp("$self->{home}/out"), $from) !~
+                       /Address already in use/;
+        pause(0.02);
+        $from = -s "$self->{home}/out";
+        $up = $self->_start;
+    }
+
+    die "redis-server does not answer:\n"
+        . substr slurp("$self->{home}/out"), $from if !$up;
+
+    return $self;
+}
+
+sub _start {
+    my ($self) = @_;
     my $binary = resolve_binary($ENV{READINESS_REDIS} || 'redis-server');
 
     $self->{pid} = spawn(
         [$binary, $self->{conf_file}, $self->{sentinel} ? '--sentinel' : ()],
-        out => "$self->{home}/out", dir => $self->{dir}, env => {});
+        out => "$self->{home}/out", dir => $self->{dir},
+        env => $self->{env} || {});
 
     my $up = wait_for {
         return 1 if !alive($self->{pid});
@@ -74,10 +97,7 @@ sub start {
         $pong eq 'PONG' || $pong =~ /^(NOAUTH|NOPERM|LOADING)/;
     } 20;
 
-    die "redis-server does not answer:\n" . slurp("$self->{home}/out")
-        if !$up || !alive($self->{pid});
-
-    return $self;
+    return $up && alive($self->{pid});
 }
 
 
