@@ -4,7 +4,7 @@
 # answer and line, Redis decides again within a second of its return, and
 # nobody is admitted beyond the limit and what the policy allows.  G14, G17.
 #
-# READINESS_RESTARTS=N times, 8 if it is not set; make survive does it 100 times.
+# READINESS_RESTARTS=N times, 8 if it is not set; make survive has 100 of them.
 
 use strict;
 use warnings;
