@@ -33,7 +33,8 @@ sub new {
               Timeout => $timeout,
               $o{bind} ? (LocalHost => $o{bind}) : (),
               $o{rcvbuf}
-                  ? (Sockopts => [[Socket::SO_RCVBUF(), $o{rcvbuf}]]) : ());
+                  ? (Sockopts => [[SOL_SOCKET, Socket::SO_RCVBUF(),
+                                   pack 'i', $o{rcvbuf}]]) : ());
 
     if (!$sock) {
         $self->{error} = 'connect';
