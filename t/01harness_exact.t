@@ -8,7 +8,7 @@ use warnings;
 
 use Test::More;
 
-use Readiness::Exact qw(excess room_left totals windows);
+use Readiness::Exact qw(excess in_flight room_left totals windows);
 
 my %rate = (kind => 'rate', n => 10, period => 1, burst => 10);
 my %quota = (kind => 'quota', n => 10, period => 1);
@@ -58,6 +58,9 @@ is(join(' ', map { defined ? $_ : '-' } windows(\%rate, \@bucket, \@busy)),
 is((windows(\%rate, [@bucket, at(3.7)], \@busy))[3], 11, 'one more in one');
 is((windows(\%rate, \@bucket, [grep { $_->[0] < 3 || $_->[0] > 4.2 } @busy]))[3],
     undef, 'a border that nobody saw');
+
+is(in_flight(0.5, map { at($_ / 10) } 0 .. 40), 5, 'five in flight');
+is(in_flight(0.5, (map { at($_ / 10) } 0 .. 40), at(2.01)), 6, 'one more');
 
 done_testing();
 

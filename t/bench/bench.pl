@@ -109,9 +109,9 @@ for my $c (@cases) {
 print "\nInstructions, system calls and memory are per request and worker; ",
       "below the bare line of the same requests, what is added to it.\n";
 print 'bare: ', int(median(@{$case{bare}{rate}})), ' requests per second';
-print "; connections to Redis per worker: $_->{links} ($_->{name})"
-    for grep { $_->{links} } @cases;
-print "\n";
+print "\nconnections to Redis per worker: ",
+    join(', ', map { "$_->{links} ($_->{name})" }
+               grep { $_->{links} } @cases), "\n";
 
 my ($us, $lua) = @case{'module, Redis, unix socket',
                        'Lua as people do it today'};

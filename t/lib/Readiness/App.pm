@@ -7,6 +7,8 @@ package Readiness::App;
 #   status=404  reason=X  type=text/html  body=TEXT  length=N (N bytes 'x')
 #   header=Name:%20value (repeatable)  delay=MS  chunked=1  accel=URI
 #   broken=close|reset|short|garbage|hang|early  (early: before the body)
+#   drip=MS  the body byte by byte, one in so many ms
+#   upgrade=1  101; whatever comes then is sent back
 # A test may fix the answer of a path: $app->set('/x' => { status => 503, … })
 # with the same names (headers => [[N, V], …]), or pass handler => sub { … },
 # called in the server with the request and returning such a hash or undef.
@@ -116,6 +118,13 @@ sub _read {
     my $n = $self->{loop}->take($c->{fh}, \$c->{in});
 
     return $self->_drop($c) if $n == 0;
+
+    if ($c->{raw}) {
+        my $bytes = $c->{in};
+        $c->{in} = '';
+        return $self->_send($c, $bytes);
+    }
+
     return $self->_next($c);
 }
 
@@ -212,7 +221,8 @@ sub _plan {
     my $made = $self->{handler} ? $self->{handler}->($req) : undef;
     %plan = (%plan, %$made) if $made;
 
-    for (qw(status reason type body length delay chunked accel broken)) {
+    for (qw(status reason type body length delay chunked accel broken
+                drip upgrade)) {
         my $v = $self->_wish($req, $_);
         $plan{$_} = $v if defined $v;
     }
@@ -264,6 +274,12 @@ sub _emit {
     return $self->_drop($c, $broken eq 'reset')
         if $broken =~ /^(close|reset)\z/;
 
+    if ($plan->{upgrade}) {
+        $c->{raw} = 1;
+        return $self->_send($c, "HTTP/1.1 101 Switching Protocols\r\n"
+            . "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    }
+
     my $type = $plan->{type} || 'application/json';
     my $out = "HTTP/1.1 $status " . ($plan->{reason} || 'App') . "\r\n";
 
@@ -288,7 +304,28 @@ sub _emit {
     $out = "\x16\x03garbage\0\n\n" if $broken eq 'garbage';
 
     $c->{last} = $close || $broken ne '';
+    return $self->_drip($c, $plan->{drip}, $out) if $plan->{drip};
     return $self->_send($c, $out, 1);
+}
+
+
+# The header at once, then a byte of the body at a time.
+
+sub _drip {
+    my ($self, $c, $ms, $out) = @_;
+    my $n = index($out, "\r\n\r\n") + 4;
+    my $more = sub {
+        my ($again) = @_;
+        my $bytes = substr $out, 0, $n, '';
+
+        return if !$c->{fh};
+        return $self->_send($c, $bytes, 1) if $out eq '';
+        $self->_send($c, $bytes);
+        $n = 1;
+        return $self->{loop}->after($ms / 1000, sub { $again->($again) });
+    };
+
+    return $more->($more);
 }
 
 

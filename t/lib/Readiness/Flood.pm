@@ -6,7 +6,8 @@ package Readiness::Flood;
 # again, and it is known between which two moments it was decided.
 #
 #   my $flood = Readiness::Flood->new(dir => $dir, ports => [11001, …],
-#       uris => ['/a?k=x', …], conns => 48, name => 'flood');
+#       uris => ['/a?k=x', …], conns => 48, name => 'flood',
+#       rhythm => [1.5, 1.2]);          # seconds of asking, of silence
 #   $flood->start;
 #   my $got = $flood->stop;
 #
@@ -98,8 +99,10 @@ sub _work {
             }
         }
 
+        my $rest = $stop || $self->_silent($now);
+
         for my $c (@{ $self->{conn} }) {
-            $self->_ask($c, ++$n) if !$c->{sent} && !$stop;
+            $self->_ask($c, ++$n) if !$c->{sent} && !$rest;
         }
 
         append("$self->{base}.began", '') if $n == $self->{conns};
@@ -121,6 +124,15 @@ sub _work {
     close $self->{out} or die $!;
     append("$self->{base}.times", "$self->{first} $self->{last}\n");
     return;
+}
+
+
+sub _silent {
+    my ($self, $now) = @_;
+    my ($on, $off) = @{ $self->{rhythm} || return 0 };
+    my $t = $now - ($self->{first} || $now);
+
+    return $t - int($t / ($on + $off)) * ($on + $off) > $on;
 }
 
 
