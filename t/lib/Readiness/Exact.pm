@@ -173,13 +173,14 @@ sub new {
     return bless { t => [map { Readiness->new(%o) } 1 .. $n] }, $class;
 }
 
-# Leaves out the test where the module says that it cannot do such a thing.
+# Leaves out the test where the module says that it cannot do such a thing: what
+# a rate is, or a line of readiness_redis.
 
 sub needs {
-    my ($self, @rates) = @_;
-    my ($code, $said) = $self->t->nginx_t(join "\n",
-        'readiness_redis main { server 127.0.0.1:1; }',
-        map { "readiness_rate r$_ key=a $rates[$_] redis=main;" } 0 .. $#rates);
+    my ($self, $rate, $line) = @_;
+    my ($code, $said) = $self->t->nginx_t(
+        'readiness_redis main { server 127.0.0.1:1; ' . ($line || '') . " }\n"
+        . "readiness_rate r key=a $rate redis=main;\n");
 
     return $self if !$code;
     my ($why) = $said =~ /\[emerg\] (?:\d+#\d+: )?(.*?)(?: in \S+)?$/m;
