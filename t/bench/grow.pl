@@ -103,9 +103,12 @@ stop($_->{n}) for @cases;
 
 if ($opt{callgrind} && system('command -v valgrind > /dev/null') == 0) {
     print STDERR "callgrind\n";
-    for my $c (@cases) {
-        $c->{instructions} = callgrind($c, "g$c->{n}")
-            if $c->{axis} ne 'workers';
+    my %bare;                           # is the same all along an axis
+    for my $c (grep { $_->{axis} ne 'workers' } @cases) {
+        $c->{instructions} = $bare{$c->{axis}}, next
+            if $c->{what} eq 'bare' && $bare{$c->{axis}};
+        $c->{instructions} = callgrind($c, "g$c->{n}");
+        $bare{$c->{axis}} ||= $c->{instructions} if $c->{what} eq 'bare';
     }
 }
 
