@@ -24,7 +24,10 @@ my %far = (kind => 'concurrent', n => N,
            more => 'redis=main on_redis_error=deny');
 my %near = (%far, more => '');
 
-$e->run(workers => 2, subst => { SHARED => $t->redis->addr },
+# reuseport, for connections to come to either worker
+
+$e->run(workers => 2, listen => 'reuseport',
+    subst => { SHARED => $t->redis->addr },
     http => 'readiness_redis main { server %%SHARED%%; timeout 20s; '
             . 'connect_timeout 20s; }',
     rates => { far => \%far, near => \%near },

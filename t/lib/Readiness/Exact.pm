@@ -214,6 +214,8 @@ sub conf {
             . "proxy_pass http://app; }\n";
     } sort keys %{ $self->{at} };
 
+    my $listen = $self->{listen} || '';
+
     for my $t ($self->all) {
         $t->subst(UP => $self->t->app->addr, %{ $self->{subst} || {} });
         $t->conf(<<"CONF", workers => $self->{workers});
@@ -231,7 +233,7 @@ proxy_set_header Connection \$http_connection;
 proxy_set_header Upgrade \$http_upgrade;
 proxy_set_header X-Worker \$pid;
 server {
-    listen 127.0.0.1:%%PORT0%%;
+    listen 127.0.0.1:%%PORT0%% $listen;
     readiness on;
 $locations}
 CONF
