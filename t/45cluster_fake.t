@@ -18,7 +18,8 @@ my $other = $t->fake(1, backend => $node->port);
 $node->cli('CONFIG', 'SET', 'cluster-announce-port', $fake->port);
 
 $t->conf(<<'CONF')->run;
-readiness_redis main { server %%FAKE%%; topology cluster; timeout 150ms; }
+readiness_redis main { server %%FAKE%%; topology cluster; timeout 150ms;
+                       breaker off; }
 readiness_rate api key=$arg_k rate=1000r/d redis=main on_redis_error=deny;
 readiness_log %%DIR%%/decision.log;
 server {

@@ -134,7 +134,9 @@ ngx_readiness_redis_failed(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_rc_e rc, const ngx_str_t *text)
 {
     if (peer->state == NGX_READINESS_REDIS_GONE
-        || ngx_readiness_redis_is_limbo(peer))
+        || ngx_readiness_redis_is_limbo(peer)
+        || (rc == NGX_READINESS_REDIS_REFUSED && peer->worker->cluster && text
+            && ngx_readiness_redis_elsewhere(text)))
     {
         return;
     }

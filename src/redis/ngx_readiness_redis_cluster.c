@@ -59,12 +59,12 @@ ngx_readiness_redis_cluster_init(ngx_readiness_redis_worker_t *worker,
         cluster->seeds[i].server = &server[i];
     }
 
-    cluster->limbo = ngx_readiness_redis_peer(worker, server);
-    if (cluster->limbo == NULL) {
+    worker->limbo = ngx_readiness_redis_peer(worker, server);
+    if (worker->limbo == NULL) {
         return NGX_ERROR;
     }
 
-    cluster->limbo->state = NGX_READINESS_REDIS_CONNECTING;
+    worker->limbo->state = NGX_READINESS_REDIS_CONNECTING;
 
     ngx_readiness_redis_cluster_event(cluster, &cluster->fetch,
                                       ngx_readiness_redis_fetch_handler);
@@ -106,19 +106,21 @@ ngx_readiness_redis_cluster_eval(ngx_readiness_redis_cluster_t *cluster,
     ngx_readiness_script_t *script, ngx_readiness_redis_call_t *call)
 {
     uint16_t                     number;
-    ngx_readiness_redis_peer_t  *peer;
+    ngx_readiness_redis_peer_t  *peer, *limbo;
+
+    limbo = cluster->worker->limbo;
 
     call->slot = rdy_cluster_slot(&call->keys[0]);
 
     if (cluster->map_number == 0) {
 
         if (cluster->failures
-            || cluster->limbo->nentries >= NGX_READINESS_REDIS_MAX_CALLS)
+            || limbo->nentries >= NGX_READINESS_REDIS_MAX_CALLS)
         {
             return NGX_DECLINED;
         }
 
-        return ngx_readiness_redis_ask(cluster->limbo, script, call);
+        return ngx_readiness_redis_try(limbo, script, call);
     }
 
     number = cluster->slots[call->slot];
@@ -144,13 +146,15 @@ ngx_readiness_redis_redirect(ngx_readiness_redis_peer_t *peer,
     uint16_t                        number;
     rdy_cluster_error_e             what;
     rdy_cluster_target_t            target;
+    ngx_readiness_redis_peer_t     *limbo;
     ngx_readiness_redis_cluster_t  *cluster;
 
     cluster = peer->worker->cluster;
+    limbo = peer->worker->limbo;
 
     what = rdy_cluster_error(&peer->reply, &target);
 
-    if (what == RDY_CLUSTER_OTHER) {
+    if (what == RDY_CLUSTER_OTHER || what == RDY_CLUSTER_TRYAGAIN) {
         return NGX_DECLINED;
     }
 
@@ -181,14 +185,14 @@ ngx_readiness_redis_redirect(ngx_readiness_redis_peer_t *peer,
     }
 
     if (what == RDY_CLUSTER_ASK
-        || cluster->limbo->nentries >= NGX_READINESS_REDIS_MAX_CALLS)
+        || limbo->nentries >= NGX_READINESS_REDIS_MAX_CALLS)
     {
         return NGX_DECLINED;
     }
 
     /* a host name that only the map can tell the address of */
 
-    ngx_readiness_redis_move(peer, cluster->limbo, e);
+    ngx_readiness_redis_move(peer, limbo, e);
 
     return NGX_OK;
 }
@@ -221,8 +225,7 @@ ngx_readiness_redis_pass(ngx_readiness_redis_cluster_t *cluster,
 
     peer = ngx_readiness_redis_node_peer(cluster, cluster->nodes[number]);
 
-    if (peer == NULL || peer->breaker.open
-        || !ngx_readiness_redis_usable(peer)
+    if (peer == NULL || peer->breaker.open || !ngx_readiness_redis_usable(peer)
         || peer->nunsent >= NGX_READINESS_REDIS_MAX_UNSENT
         || ngx_readiness_redis_asking(peer, e) != NGX_OK)
     {
@@ -235,6 +238,19 @@ ngx_readiness_redis_pass(ngx_readiness_redis_cluster_t *cluster,
 }
 
 
+ngx_uint_t
+ngx_readiness_redis_elsewhere(const ngx_str_t *text)
+{
+    rdy_cluster_error_e   what;
+    rdy_cluster_target_t  target;
+
+    what = rdy_cluster_error(text, &target);
+
+    return what == RDY_CLUSTER_MOVED || what == RDY_CLUSTER_ASK
+           || what == RDY_CLUSTER_TRYAGAIN;
+}
+
+
 void
 ngx_readiness_redis_limbo(ngx_readiness_redis_cluster_t *cluster)
 {
@@ -243,7 +259,7 @@ ngx_readiness_redis_limbo(ngx_readiness_redis_cluster_t *cluster)
     ngx_readiness_redis_peer_t   *limbo;
     ngx_readiness_redis_entry_t  *e;
 
-    limbo = cluster->limbo;
+    limbo = cluster->worker->limbo;
 
     while (!ngx_queue_empty(&limbo->unsent)) {
 
@@ -268,5 +284,5 @@ ngx_readiness_redis_limbo(ngx_readiness_redis_cluster_t *cluster)
 ngx_uint_t
 ngx_readiness_redis_is_limbo(ngx_readiness_redis_peer_t *peer)
 {
-    return peer->worker->cluster && peer->worker->cluster->limbo == peer;
+    return peer == peer->worker->limbo;
 }

@@ -60,9 +60,6 @@ struct ngx_readiness_redis_cluster_s {
     ngx_readiness_redis_node_t    *prefer;   /* that knows of a change */
     ngx_socket_t                   ident;
 
-    ngx_readiness_redis_peer_t    *limbo;    /* calls that wait for the map;
-                                                never connected */
-
     ngx_uint_t                     map_number;  /* 0: none was taken yet */
     ngx_uint_t                     round;
     ngx_uint_t                     busy;     /* a round is under way */

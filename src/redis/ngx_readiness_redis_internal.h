@@ -120,6 +120,8 @@ struct ngx_readiness_redis_worker_s {
                                  *cluster;   /* NULL: another topology */
     ngx_readiness_redis_sentinel_t
                                  *sentinel;  /* NULL: another topology */
+    ngx_readiness_redis_peer_t   *limbo;     /* cluster: never connected, calls
+                                                wait there for the map */
 
     uint64_t                      number;    /* of the next call */
     ngx_uint_t                    generation;
@@ -568,6 +570,12 @@ ngx_int_t ngx_readiness_redis_cluster_eval(
  */
 ngx_int_t ngx_readiness_redis_redirect(ngx_readiness_redis_peer_t *peer,
     ngx_readiness_redis_entry_t *e);
+
+/*
+ * Does an error reply speak of a slot that is elsewhere, which says nothing
+ * against the node?
+ */
+ngx_uint_t ngx_readiness_redis_elsewhere(const ngx_str_t *text);
 
 /* the connection, or the attempt to have one, is over */
 void ngx_readiness_redis_cluster_closed(ngx_readiness_redis_peer_t *peer);

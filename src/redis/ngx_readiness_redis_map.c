@@ -88,7 +88,9 @@ ngx_readiness_redis_fetch_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_exiting && cluster->map_number && cluster->limbo->nwaiting == 0) {
+    if (ngx_exiting && cluster->map_number
+        && cluster->worker->limbo->nwaiting == 0)
+    {
         return;
     }
 
@@ -285,7 +287,7 @@ ngx_readiness_redis_unknown(ngx_readiness_redis_cluster_t *cluster)
     ngx_log_error(level, ngx_cycle->log, 0,
                   "readiness_redis \"%V\": no node told of the cluster, "
                   "%ui calls were waiting", &cluster->worker->redis->name,
-                  cluster->limbo->nwaiting);
+                  cluster->worker->limbo->nwaiting);
 
     cluster->down = 1;
     cluster->busy = 0;
@@ -435,6 +437,14 @@ ngx_readiness_redis_take_map(ngx_readiness_redis_cluster_t *cluster,
         node->nslots = 0;
         node->namelen = told->name.len;
         ngx_memcpy(node->name, told->name.data, told->name.len);
+
+        if (node->server.addrs) {
+
+            /* not to be resolved, but what its certificate may be for */
+
+            node->server.host.data = node->name;
+            node->server.host.len = node->namelen;
+        }
 
         if (told->myself) {
             ngx_readiness_redis_node_adopt(cluster, node, peer);

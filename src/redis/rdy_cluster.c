@@ -289,6 +289,10 @@ rdy_cluster_error(const rdy_str_t *text, rdy_cluster_target_t *target)
         return RDY_CLUSTER_DOWN;
     }
 
+    if (rdy_cluster_is(&word, "TRYAGAIN")) {
+        return RDY_CLUSTER_TRYAGAIN;
+    }
+
     if (rdy_cluster_is(&word, "MOVED")) {
         what = RDY_CLUSTER_MOVED;
 

@@ -46,6 +46,7 @@ typedef struct {
 typedef enum {
     RDY_CLUSTER_OTHER = 0,
     RDY_CLUSTER_DOWN,                /* the map may have changed */
+    RDY_CLUSTER_TRYAGAIN,            /* the slot is on its way elsewhere */
     RDY_CLUSTER_MOVED,
     RDY_CLUSTER_ASK,
     RDY_CLUSTER_GARBAGE              /* MOVED or ASK, but where to? */

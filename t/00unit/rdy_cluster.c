@@ -310,7 +310,9 @@ other_errors(void **state)
     assert_int_equal(means(str("MASTERDOWN Link with MASTER is down")),
                      RDY_CLUSTER_DOWN);
     assert_int_equal(means(str("CLUSTERDOWN")), RDY_CLUSTER_DOWN);
-    assert_int_equal(means(str("TRYAGAIN Multiple keys")), RDY_CLUSTER_OTHER);
+    assert_int_equal(means(str("TRYAGAIN Multiple keys")),
+                     RDY_CLUSTER_TRYAGAIN);
+    assert_int_equal(means(str("TRYAGAINST")), RDY_CLUSTER_OTHER);
     assert_int_equal(means(str("ERR MOVED 1 h:1")), RDY_CLUSTER_OTHER);
     assert_int_equal(means(str("MOVEDX 1 h:1")), RDY_CLUSTER_OTHER);
     assert_int_equal(means(str("")), RDY_CLUSTER_OTHER);
