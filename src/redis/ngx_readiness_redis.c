@@ -22,6 +22,8 @@ static ngx_int_t ngx_readiness_redis_worker(ngx_readiness_redis_t *redis,
     ngx_cycle_t *cycle);
 static void ngx_readiness_redis_know(ngx_readiness_redis_worker_t *worker,
     ngx_readiness_script_t *script);
+static ngx_queue_t *ngx_readiness_redis_preludes(
+    ngx_readiness_redis_peer_t *peer);
 
 
 ngx_int_t
@@ -225,10 +227,41 @@ ngx_readiness_redis_know(ngx_readiness_redis_worker_t *worker,
 
         /* without it the call is repeated with the script's text */
 
-        (void) ngx_readiness_redis_command(peer, ngx_queue_last(&peer->unsent),
+        (void) ngx_readiness_redis_command(peer,
+                                           ngx_readiness_redis_preludes(peer),
                                            NGX_READINESS_REDIS_LOAD, script,
                                            NULL, 0);
     }
+}
+
+
+/*
+ * Behind what of a prelude is unsent: it has to be done before anything else
+ * is written, which may be waiting already.
+ */
+
+static ngx_queue_t *
+ngx_readiness_redis_preludes(ngx_readiness_redis_peer_t *peer)
+{
+    ngx_queue_t                  *q;
+    ngx_readiness_redis_entry_t  *e;
+
+    if (peer->state == NGX_READINESS_REDIS_UP) {
+        return ngx_queue_last(&peer->unsent);
+    }
+
+    for (q = ngx_queue_head(&peer->unsent);
+         q != ngx_queue_sentinel(&peer->unsent);
+         q = ngx_queue_next(q))
+    {
+        e = ngx_queue_data(q, ngx_readiness_redis_entry_t, queue);
+
+        if (e->kind > NGX_READINESS_REDIS_LOAD) {
+            break;
+        }
+    }
+
+    return ngx_queue_prev(q);
 }
 
 
