@@ -158,6 +158,10 @@ ngx_readiness_redis_redirect(ngx_readiness_redis_peer_t *peer,
         return NGX_DECLINED;
     }
 
+    if (what == RDY_CLUSTER_MOVED) {
+        cluster->same = 0;
+    }
+
     if (what != RDY_CLUSTER_ASK) {
         ngx_readiness_redis_refresh(cluster);
     }
