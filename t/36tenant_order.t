@@ -41,6 +41,10 @@ server {
                       proxy_pass http://%%APP%%; }
     location /watch/down { readiness monitor; readiness_limit down;
                            proxy_pass http://%%APP%%; }
+    location /pair  { readiness monitor; readiness_tenant off;
+                      readiness_limit zone; try_files /none @pair; }
+    location @pair  { readiness monitor; readiness_tenant $arg_t;
+                      proxy_pass http://%%APP%%; }
     location /off   { readiness off; proxy_pass http://%%APP%%; }
 
     location /first { readiness_limit zone; rewrite ^ /second last; }
@@ -158,6 +162,15 @@ sub watched {
     is(verdict('/watch/down?key=d', '*'), '200 - -', 'monitor: no Redis');
     is(last_line('/watch/down')->{'readiness.reason'}, 'tenant_invalid',
         'monitor: nor is that the first reason');
+
+    is(verdict('/pair?key=p', undef), '200 - -', 'monitor: two locations')
+        for 1 .. 3;
+    is(last_line('/pair')->{'readiness.reason'}, 'tenant_missing',
+        'monitor: the second one would refuse');
+    is(verdict('/pair?key=p', undef), '200 - -', 'monitor: as both of them do');
+    is(last_line('/pair')->{'readiness.reason'}, 'rate_limited',
+        'monitor: the first refusal is the one that is logged');
+
     is(verdict('/off', '*'), '200 - -', 'readiness off: not looked at');
     return;
 }
