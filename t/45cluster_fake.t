@@ -67,6 +67,7 @@ circles();
 nowhere();
 nonsense();
 large();
+leaves();
 silent();
 jitter();
 
@@ -248,6 +249,24 @@ sub large {
     }
 
     normal('large maps');
+    return;
+}
+
+
+sub leaves {
+    $_->pass for $fake, $other;
+    $other->close_all;
+    $fake->set(reply => bulk(line($fake->port, 'myself,master', '8192-16383')
+                             . line($other->port, 'master', '0-8191')),
+               on => 'CLUSTER NODES');
+    fetch();
+    ok((wait_for { status(1) for 1 .. 5; $other->stats->{open} == 1 } 10),
+       'a node that a map has is connected to, when it is needed');
+    normal('two nodes');
+    fetch();
+    ok((wait_for { $other->stats->{open} == 0 } 10),
+       'and no more when it has left the map');
+    normal('one node');
     return;
 }
 
