@@ -11,10 +11,11 @@ use Readiness;
 use Readiness::TLS;
 use Readiness::Topology;
 
-# All that the module needs of a node.  The script calls TIME, MGET, PSETEX.
+# All that the module needs of a node.  The script calls TIME, MGET, SET and
+# SETRANGE.
 
 my @allowed = qw(+evalsha +eval +script|load +cluster|nodes +asking
-                 +time +mget +psetex);
+                 +time +mget +set +setrange);
 
 my $t = Readiness->new;
 my $plain = $t->redis(0);
