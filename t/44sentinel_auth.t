@@ -16,7 +16,7 @@ my $replica = $t->redis(2, password => 'of-the-master', conf => [
 my @sentinels = $t->sentinels(11, 3, 'mymaster', $master, [$replica],
     password => 'of-the-master', own => 'of-sentinels');
 
-# users with what the module needs, and no more
+# users with what the module needs, and little more
 
 for my $s (@sentinels) {
     is($s->cli('ACL', 'SETUSER', 'asker', 'on', '>of-asker', '-@all', '+auth',
@@ -28,7 +28,8 @@ for my $s (@sentinels) {
 for my $r ($master, $replica) {
     is($r->cli('ACL', 'SETUSER', 'limiter', 'on', '>of-limiter', 'resetchannels',
                '~rdy:*', '-@all', '+auth', '+select', '+role', '+evalsha',
-               '+eval', '+script|load', '+time', '+mget', '+psetex'), 'OK',
+               '+eval', '+script|load', '+time', '+@string'),
+       'OK',
        'a user to count');
     is($r->cli('ACL', 'SETUSER', 'norole', 'on', '>of-norole', '~*', '+@all',
                '-role'), 'OK', 'and one without ROLE');
