@@ -68,7 +68,8 @@ ok((grep { $_ eq 'EVALSHA' } @more), 'then it is called');
 $t->reload;
 $t->wait_old_workers;
 normal('a reload');
-ok((wait_for { $sentinel->stats->{open} == 1 && $front->stats->{open} == 1 } 10),
+ok((wait_for { $sentinel->stats->{open} == 1
+               && $front->stats->{open} == 1 } 10),
    'a reload: one connection to each, the old ones are closed');
 
 
@@ -100,8 +101,8 @@ is($front->count('EVALSHA') + $front->count('EVAL'), 1,
 ok(!charged($two, 'readonly'), 'nor elsewhere');
 ok($t->wait_error(qr/"main" at \S+: a call was refused: READONLY/),
    'the log says so');
-ok($t->wait_error(qr/\[notice\].*"main": the master is \S+:${\ $two->port} now, /
-                  . qr/it was \S+:${\ $front->port}/), 'and where it is now');
+ok($t->wait_error(qr/\[notice\].*"main": the master is \S+:${\ $two->port} /
+                  . qr/now, it was \S+:${\ $front->port}/), 'and where it is now');
 
 
 # nothing happens, but the sentinel says another: seen when it is asked, which

@@ -26,7 +26,8 @@ for my $s (@sentinels) {
 }
 
 for my $r ($master, $replica) {
-    is($r->cli('ACL', 'SETUSER', 'limiter', 'on', '>of-limiter', 'resetchannels',
+    is($r->cli('ACL', 'SETUSER', 'limiter', 'on', '>of-limiter',
+               'resetchannels',
                '~rdy:*', '-@all', '+auth', '+select', '+role', '+evalsha',
                '+eval', '+script|load', '+time', '+@string'),
        'OK',
@@ -122,7 +123,8 @@ ok((wait_for { get('users') == 503 } 10), 'the master is gone');
 ok((wait_for { get('users') == 200 } 30), 'its replica takes over');
 ok((wait_for { get('plain') == 200 } 10), 'for everybody');
 
-unlike($t->error_log, qr/of-(?:the-master|sentinels|asker|nobody|limiter|norole)/,
+unlike($t->error_log,
+       qr/of-(?:the-master|sentinels|asker|nobody|limiter|norole|another)/,
        'B08 no password in error.log');
 
 $t->done;

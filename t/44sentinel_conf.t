@@ -89,8 +89,8 @@ for (['a', '127.0.0.77:26379'], ['a', '127.0.0.1:26379'],
      ['a', '127.0.0.78:99'], ['b', '127.0.0.79:26379'])
 {
     my ($name, $addr) = @$_;
-    ok($t->wait_error(qr/\[warn\].*readiness_redis "$name": sentinel \Q$addr\E: /
-                      . qr/connect\(\) failed/), "$name asks $addr");
+    ok($t->wait_error(qr/\[warn\].*readiness_redis "$name": sentinel /
+                      . qr/\Q$addr\E: connect\(\) failed/), "$name asks $addr");
 }
 
 ok($t->wait_error(qr/\[error\].*"a" at mymaster: no sentinel names a master to /

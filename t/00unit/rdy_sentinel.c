@@ -133,7 +133,8 @@ a_host_has_the_bytes_of_one(void **state)
     u_char       name[RDY_SENTINEL_HOST_LEN + 1];
     rdy_str_t    s, bad[] = {
         str(""), str(" "), str("a b"), str("a\0b"), str("a/b"),
-        str("unix:/tmp/x"), str("[::1]"), str("fe80::1%eth0"), str("a\nb"), str("\xff")
+        str("unix:/tmp/x"), str("[::1]"),
+        str("fe80::1%eth0"), str("a\nb"), str("\xff")
     };
     rdy_uint_t   i;
 
