@@ -242,10 +242,29 @@ a_secret_is_not_shown_wherever_it_stands(void **state)
 }
 
 
+static void
+errors_of_a_script_show_that_redis_is_alive(void **state)
+{
+    assert_true(rdy_resp_alive(&str("ERR Wrong number of args calling Redis "
+                                    "command from script")));
+    assert_true(rdy_resp_alive(&str("NOSCRIPT No matching script.")));
+
+    assert_false(rdy_resp_alive(&str("LOADING Redis is loading the dataset")));
+    assert_false(rdy_resp_alive(&str("BUSY Redis is busy running a script")));
+    assert_false(rdy_resp_alive(&str("OOM command not allowed")));
+    assert_false(rdy_resp_alive(&str("NOPERM this user has no permissions")));
+    assert_false(rdy_resp_alive(&str("ERR max number of clients reached")));
+    assert_false(rdy_resp_alive(&str("ERRATIC ")));
+    assert_false(rdy_resp_alive(&str("ERR")));
+    assert_false(rdy_resp_alive(&none));
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(errors_of_a_script_show_that_redis_is_alive),
         cmocka_unit_test(a_command_is_an_array_of_bulk_strings),
         cmocka_unit_test(an_empty_argument_needs_no_bytes),
         cmocka_unit_test(numbers_of_every_length),
