@@ -310,6 +310,16 @@ give_back_takes_the_oldest_first(void **state)
     assert_int_equal(spent(&t, &rate, START + 90 * SECOND), 5);
     assert_int_equal(spent(&t, &rate, START + 91 * SECOND), 0);
 
+    /* also where the newest one counts something itself */
+
+    assert_true(ask(&t, &rate, 3, START + 60 * SECOND));
+    load(&q, &t);
+    (void) rdy_quota_drain(&rate, &q, START + 60 * SECOND);
+    rdy_quota_give_back(&q, 6);
+    store(&q, &t, 1);
+    assert_int_equal(spent(&t, &rate, START + 60 * SECOND), 2);
+    assert_int_equal(spent(&t, &rate, START + 120 * SECOND), 2);
+
     load(&q, &t);
     rdy_quota_give_back(&q, UINT64_MAX);
     assert_int_equal(q.spent, 0);
@@ -433,6 +443,44 @@ C14_clocks_of_two_processes_age_nothing(void **state)
     }
 
     assert_false(ask(&t, &rate, 1, START + 60 * SECOND - 1));
+
+    /* nor where both count */
+
+    rate.count = 1000;
+
+    for (i = 0; i < 100; i++) {
+        assert_true(ask(&t, &rate, 1, START + 30 * SECOND));
+        assert_true(ask(&t, &rate, 1, START + 30 * SECOND - 1));
+    }
+
+    assert_int_equal(spent(&t, &rate, START + 61 * SECOND - 1), 201);
+    assert_int_equal(spent(&t, &rate, START + 61 * SECOND), 200);
+    assert_int_equal(spent(&t, &rate, START + 91 * SECOND - 1), 200);
+    assert_int_equal(spent(&t, &rate, START + 91 * SECOND), 0);
+}
+
+
+static void
+C14_clock_set_back_and_another_period(void **state)
+{
+    table_t     t;
+    uint64_t    back;
+    rdy_rate_t  rate = { 10, 60, 10, RDY_RATE_QUOTA };
+
+    memset(&t, 0, sizeof(t));
+    assert_true(ask(&t, &rate, 4, START));
+    assert_true(ask(&t, &rate, 6, START + 30 * SECOND));
+
+    back = START - 86400 * (uint64_t) SECOND;
+    rate.period = 120;
+    assert_false(ask(&t, &rate, 1, back));
+
+    /* as old as they were: up to a sub-window of both too late */
+
+    assert_int_equal(spent(&t, &rate, back + 90 * SECOND - 1), 10);
+    assert_int_equal(spent(&t, &rate, back + 93 * SECOND), 6);
+    assert_int_equal(spent(&t, &rate, back + 120 * SECOND - 1), 6);
+    assert_int_equal(spent(&t, &rate, back + 123 * SECOND), 0);
 }
 
 
@@ -521,6 +569,7 @@ main(void)
         cmocka_unit_test(other_count_applies_at_once),
         cmocka_unit_test(C14_clock_set_back_keeps_ages),
         cmocka_unit_test(C14_clocks_of_two_processes_age_nothing),
+        cmocka_unit_test(C14_clock_set_back_and_another_period),
         cmocka_unit_test(C14_clock_forward_frees_all),
         cmocka_unit_test(chunks_of_an_earlier_lap_do_not_count),
         cmocka_unit_test(what_cannot_be_is_ignored),
