@@ -8,7 +8,7 @@ use warnings;
 
 use Test::More;
 
-use Readiness::Exact qw(excess in_flight room_left totals windows);
+use Readiness::Exact qw(excess in_flight room_left silences totals windows);
 
 my %rate = (kind => 'rate', n => 10, period => 1, burst => 10);
 my %quota = (kind => 'quota', n => 10, period => 1);
@@ -36,7 +36,7 @@ is(excess(\%quota, map { at(int($_ / 10) * 0.99) } 0 .. 99), 10,
 is(excess(\%quota, map { at(0.9) } 1 .. 20), 10, 'two at a border');
 
 my @seen = reverse @bucket;
-ok(!room_left(\%rate, refused(0.05), @seen), 'refused when the burst was spent');
+ok(!room_left(\%rate, refused(0.05), @seen), 'refused as the burst was spent');
 ok(!room_left(\%rate, refused(4.95), @seen), 'refused between two permits');
 ok(!room_left(\%rate, refused(5), @seen), 'refused while one was charged');
 ok(room_left(\%rate, refused(4.95), @seen[0 .. 59, 61 .. 109]),
@@ -51,13 +51,22 @@ ok(room_left(\%quota, refused(10.2), @seen), 'refused in a new period');
 ok(room_left(\%quota, refused(0.9), @seen[0 .. 98]), 'refused as the tenth');
 
 is_deeply([totals(\%rate, 9.95, 10.05)], [109, 110], 'sums of a rate');
+is_deeply([totals(\%rate, 9.95, 10.05, 0.9)], [109, 110],
+    'a silence that the bucket bridges');
+is_deeply([totals(\%rate, 9.95, 10.05, 1.1, 0.2)], [107, 110],
+    'one that it does not');
 is_deeply([totals(\%quota, 9.95, 10.05)], [90, 110], 'sums of a quota');
+is_deeply([totals(\%quota, 9.95, 10.05, 0.3)], [70, 110],
+    'of one that was not asked in time');
+is(join(' ', map { sprintf '%.3f', $_ } silences(at(1), at(3), at(2.5))),
+    '1.502 0.502', 'silences');
 
 is(join(' ', map { defined ? $_ : '-' } windows(\%rate, \@bucket, \@busy)),
     join(' ', (10) x 9), 'ten in each window');
 is((windows(\%rate, [@bucket, at(3.7)], \@busy))[3], 11, 'one more in one');
-is((windows(\%rate, \@bucket, [grep { $_->[0] < 3 || $_->[0] > 4.2 } @busy]))[3],
-    undef, 'a border that nobody saw');
+my @blind = grep { $_->[0] < 3 || $_->[0] > 4.2 } @busy;
+is((windows(\%rate, \@bucket, \@blind))[3], undef,
+    'a border that nobody saw');
 
 is(in_flight(0.5, map { at($_ / 10) } 0 .. 40), 5, 'five in flight');
 is(in_flight(0.5, (map { at($_ / 10) } 0 .. 40), at(2.01)), 6, 'one more');

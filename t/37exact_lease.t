@@ -20,7 +20,8 @@ $_->allow(qr/exited on signal 9/, qr/shared memory zone .* was locked by/)
 my %rate = (kind => 'rate', period => 1, lease => 16,
             more => 'redis=main on_redis_error=deny');
 
-$e->run(workers => 2, subst => { SHARED => $e->t->redis->addr },
+$e->run(workers => 2, listen => 'reuseport',
+    subst => { SHARED => $e->t->redis->addr },
     http => 'readiness_redis main { server %%SHARED%%; timeout 20s; '
             . 'connect_timeout 20s; }',
     rates => {

@@ -18,7 +18,8 @@ my $e = Readiness::Exact->new(3);
 my %rate = (kind => 'rate', period => 1,
             more => 'redis=main on_redis_error=deny');
 
-$e->run(workers => 2, subst => { SHARED => $e->t->redis->addr },
+$e->run(workers => 2, listen => 'reuseport',
+    subst => { SHARED => $e->t->redis->addr },
     http => 'readiness_redis main { server %%SHARED%%; timeout 20s; '
             . 'connect_timeout 20s; }',
     rates => {

@@ -135,7 +135,7 @@ fill(rdy_cells_t *t, uint64_t keys)
 }
 
 
-/* MB of the smallest zone that holds so many keys, the slab's own not counted */
+/* MB of the smallest zone of so many keys, without what the slab needs */
 
 static double
 smallest(rdy_cells_t *t, uint64_t keys)

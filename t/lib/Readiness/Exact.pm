@@ -24,12 +24,13 @@ use warnings;
 
 use Exporter qw(import);
 use List::Util qw(max sum0);
+use POSIX ();
 use Readiness ();
 use Readiness::Flood ();
 use Readiness::Util qw(now pause);
 use Test::More ();
 
-our @EXPORT_OK = qw(excess in_flight room_left totals windows);
+our @EXPORT_OK = qw(excess in_flight room_left silences totals windows);
 
 use constant TINY => 1e-6;
 
@@ -107,19 +108,32 @@ sub room_left {
 }
 
 
-# (at least, at most) in a flood that began and ended at these times and never
-# left the limit any room.
+# (at least, at most) in a flood that began and ended at these times, with such
+# silences between any two that were decided: a bucket that is not asked may be
+# full, and what it would have refilled then is lost.
 
 sub totals {
-    my ($rate, $shortest, $longest) = @_;
-    my ($n, $period) = @$rate{qw(n period)};
+    my ($rate, $shortest, $longest, @silent) = @_;
+    my ($n, $period, $burst) = @$rate{qw(n period burst)};
 
-    return ($n * int($shortest / ($period * 61 / 60)),
+    return ($n * int($shortest / ($period * 61 / 60 + max(0, @silent))),
             $n * (1 + int($longest / $period)))
         if $rate->{kind} eq 'quota';
 
-    return map { $rate->{burst} + int($_ * $n / $period + TINY) }
-               $shortest, $longest;
+    my $lost = sum0(map { max(0, $_ * $n / $period - $burst + 1) } @silent);
+    my ($least, $most) = map { $burst + int($_ * $n / $period + TINY) }
+                         $shortest, $longest;
+
+    return (max(0, $least - POSIX::ceil($lost)), $most);
+}
+
+
+# The longest that may have passed from each request to the next that was
+# decided.
+
+sub silences {
+    my @set = sort { $a->[0] <=> $b->[0] } @_;
+    return map { $set[$_][1] - $set[$_ - 1][0] } 1 .. $#set;
 }
 
 
@@ -480,12 +494,18 @@ sub exact {
     $self->no_room($got, $at);
 
     my $lost = @{ $got->{lost}{$at} || [] };
+    my @silent = silences(@seen, @refused);
     my ($least, $most) = totals($rate, $refused[-1][0] - $seen[0][1],
-                                $got->{to} - $got->{from});
+                                $got->{to} - $got->{from}, @silent);
     $least -= $lost if $o{killed};
     _between(scalar(@seen), $least, $most, $got, $name);
 
+    # after a silence that filled the bucket permits come at other times
+
     return if $rate->{kind} ne 'rate' || $o{killed};
+
+    my $full = ($rate->{burst} - 1) * $rate->{period} / $rate->{n};
+    return if grep { $_ >= $full } @silent;
 
     my @windows = windows($rate, \@seen, \@refused);
     my @clear = grep { defined } @windows;
