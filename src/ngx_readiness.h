@@ -52,6 +52,7 @@ typedef struct ngx_readiness_redis_s       ngx_readiness_redis_t;
 typedef struct ngx_readiness_sink_s        ngx_readiness_sink_t;
 typedef struct ngx_readiness_zone_s        ngx_readiness_zone_t;
 typedef struct ngx_readiness_ask_s         ngx_readiness_ask_t;
+typedef struct ngx_readiness_hold_s        ngx_readiness_hold_t;
 typedef struct ngx_readiness_headers_s     ngx_readiness_headers_t;
 typedef struct ngx_readiness_file_s        ngx_readiness_file_t;
 typedef struct ngx_readiness_plans_s       ngx_readiness_plans_t;
@@ -195,6 +196,7 @@ typedef struct {
     unsigned                     secret[NGX_READINESS_MAX_KEYS];
     ngx_uint_t                   nkeys;
     rdy_rate_t                   rate;
+    ngx_uint_t                   lease;      /* permits, 0: exact */
     ngx_uint_t                   on_error;
     ngx_uint_t                   empty;
     ngx_str_t                    redis_name;
@@ -309,6 +311,8 @@ typedef struct {
 typedef enum {
     NGX_READINESS_SOURCE_LOCAL = 0,
     NGX_READINESS_SOURCE_REDIS,
+    NGX_READINESS_SOURCE_LEASE,
+    NGX_READINESS_SOURCE_CACHE,
     NGX_READINESS_SOURCE_FALLBACK,
     NGX_READINESS_SOURCE_UNAVAILABLE
 } ngx_readiness_source_e;
@@ -317,20 +321,35 @@ typedef enum {
 extern const ngx_str_t  ngx_readiness_sources[];
 
 
+/* where a limit was charged, for giving it back */
+
+typedef enum {
+    NGX_READINESS_CHARGED_NOT = 0,
+    NGX_READINESS_CHARGED_ZONE,
+    NGX_READINESS_CHARGED_LEASE,             /* a permit that was held */
+    NGX_READINESS_CHARGED_REDIS
+} ngx_readiness_charged_e;
+
+
 typedef struct {
     const ngx_readiness_rate_t  *rate;
     rdy_rate_t                   numbers;    /* the rate's, or of a plan */
     ngx_str_t                    key;
+    ngx_str_t                    name;       /* of the key in Redis */
+    uint64_t                     hash[2];    /* of the key in the zone */
     uint64_t                     cost;
-    uint64_t                     charged_at; /* in the zone, monotonic us */
+    uint64_t                     charged_at; /* monotonic us */
+    ngx_readiness_charged_e      charged;
+    ngx_readiness_hold_t        *hold;       /* slots, NULL: none */
     rdy_rate_view_t              view;
     ngx_readiness_source_e       source;
+    unsigned                     slot:16;    /* of a cluster */
     unsigned                     monitor:1;
     unsigned                     decided:1;  /* view holds numbers */
     unsigned                     refused:1;  /* this one is spent */
-    unsigned                     charged:1;  /* in the zone */
-    unsigned                     asked:1;    /* Redis is yet to decide */
+    unsigned                     asked:1;    /* is yet to be decided */
     unsigned                     counted:1;  /* takes part (if, unless, key) */
+    unsigned                     hashed:1;
 } ngx_readiness_state_t;
 
 
@@ -394,6 +413,7 @@ struct ngx_readiness_ctx_s {
     ngx_uint_t                   first;      /* of those met just now */
     ngx_uint_t                   max_limits; /* room in limits */
     ngx_readiness_ask_t         *ask;        /* under way at Redis */
+    ngx_readiness_hold_t        *holds;      /* slots in use, until the end */
 
     ngx_http_handler_pt          content_handler;
 

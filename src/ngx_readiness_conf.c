@@ -468,11 +468,11 @@ ngx_readiness_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     size = ngx_parse_size(&value[1]);
 
-    if (size == NGX_ERROR || size < (ssize_t) (8 * ngx_pagesize)) {
+    if (size == NGX_ERROR || size < (ssize_t) (16 * ngx_pagesize)) {
         return ngx_readiness_conf_error(cf, "invalid size \"%V\" in "
                                         "\"readiness_zone\": use %uz bytes "
                                         "or more, such as 8m", &value[1],
-                                        (size_t) (8 * ngx_pagesize));
+                                        (size_t) (16 * ngx_pagesize));
     }
 
     rmcf->zone_size = size;

@@ -42,6 +42,8 @@ const ngx_readiness_reason_t  ngx_readiness_reasons[] = {
 const ngx_str_t  ngx_readiness_sources[] = {
     ngx_string("local"),
     ngx_string("redis"),
+    ngx_string("lease"),
+    ngx_string("refusal_cache"),
     ngx_string("fallback"),
     ngx_string("unavailable")
 };

@@ -158,7 +158,7 @@ sub zones {
     ok($t->reload, 'H03 the same size again');
     is(statuses('n', 1), '429', 'H03 keeps them');
 
-    config(rate => 'rate=2r/d', zone => '32k');
+    config(rate => 'rate=2r/d', zone => '64k');
     ok($t->reload, 'H03 the smallest zone');
     is(statuses('n', 3), '200 200 429', 'H03 counts as well');
 }

@@ -6,8 +6,9 @@
 
 /*
  * Step 5 of a decision: the limits of the location.  Each is met at most once
- * per client request, whatever redirects follow.  The zone is asked first,
- * then Redis; what the zone was charged is given back when Redis refuses.
+ * per client request, whatever redirects follow.  What is known to be spent
+ * refuses first; then the zone is asked, then each Redis; what was charged is
+ * given back when a later one refuses.
  */
 
 
@@ -16,6 +17,10 @@
 #include "limit/rdy_key.h"
 
 
+static ngx_int_t ngx_readiness_limit_begin(ngx_http_request_t *r,
+    ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
+static void ngx_readiness_limit_give_back(ngx_readiness_ctx_t *ctx);
+static void ngx_readiness_limit_drop(ngx_readiness_ctx_t *ctx);
 static ngx_int_t ngx_readiness_limit_collect(ngx_http_request_t *r,
     ngx_readiness_ctx_t *ctx, const ngx_readiness_loc_conf_t *conf);
 static ngx_int_t ngx_readiness_limit_state(ngx_http_request_t *r,
@@ -35,55 +40,116 @@ ngx_int_t
 ngx_readiness_limit_check(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     const ngx_readiness_loc_conf_t *conf)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  i, n, local, remote;
+    ngx_int_t  rc;
 
     if (conf->limits.own == NULL) {
         return NGX_OK;
     }
 
-    if (ctx->ready) {
-        /* Redis has decided, or its policy */
+    if (!ctx->ready) {
+        rc = ngx_readiness_limit_begin(r, ctx, conf);
 
-        if (ngx_readiness_limit_refused(ctx)) {
-            ngx_readiness_zone_give_back(r, ctx);
-        }
-
-        return ngx_readiness_limit_judge(ctx, conf);
-    }
-
-    if (ngx_readiness_limit_collect(r, ctx, conf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    local = 0;
-    remote = 0;
-
-    for (i = 0; i < ctx->nlimits; i++) {
-        if (ctx->limits[i].asked) {
-            local += (ctx->limits[i].rate->redis == NULL);
-            remote += (ctx->limits[i].rate->redis != NULL);
-        }
-    }
-
-    if (ngx_readiness_limit_refused(ctx)) {
-        /* an empty key that is not to pass: nothing else is charged */
-        local = 0;
-        remote = 0;
-    }
-
-    if (local) {
-        rc = ngx_readiness_zone_decide(r, ctx, NGX_READINESS_SOURCE_LOCAL);
         if (rc != NGX_OK) {
             return rc;
         }
     }
 
-    if (remote && !ngx_readiness_limit_refused(ctx)) {
-        return ngx_readiness_ask(r, ctx);
+    /* one Redis after the other, as long as none refuses */
+
+    if (!ngx_readiness_limit_refused(ctx)) {
+        rc = ngx_readiness_ask(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
-    /* those that nobody was asked about are not met yet */
+    if (ngx_readiness_limit_refused(ctx)) {
+        ngx_readiness_limit_give_back(ctx);
+        ngx_readiness_limit_drop(ctx);
+    }
+
+    return ngx_readiness_limit_judge(ctx, conf);
+}
+
+
+/* what is decided without asking anybody */
+
+static ngx_int_t
+ngx_readiness_limit_begin(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
+    const ngx_readiness_loc_conf_t *conf)
+{
+    if (ngx_readiness_limit_collect(r, ctx, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* an empty key that is not to pass: nothing else is charged */
+
+    if (!ngx_readiness_limit_refused(ctx)) {
+        ngx_readiness_known_check(ctx);
+    }
+
+    if (!ngx_readiness_limit_refused(ctx)) {
+        return ngx_readiness_local_decide(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a limit of this location refuses: what the others were charged is undone */
+
+static void
+ngx_readiness_limit_give_back(ngx_readiness_ctx_t *ctx)
+{
+    uint64_t                now;
+    ngx_uint_t              i;
+    ngx_readiness_state_t  *state;
+
+    now = ngx_readiness_now();
+
+    for (i = ctx->first; i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        switch (state->charged) {
+
+        case NGX_READINESS_CHARGED_NOT:
+            continue;
+
+        case NGX_READINESS_CHARGED_ZONE:
+
+            if (state->source == NGX_READINESS_SOURCE_FALLBACK) {
+                ngx_readiness_outage_give_back(state);
+
+            } else {
+                ngx_readiness_local_give_back(state, now);
+            }
+
+            break;
+
+        case NGX_READINESS_CHARGED_LEASE:
+            ngx_readiness_known_put_back(state);
+            break;
+
+        default: /* NGX_READINESS_CHARGED_REDIS */
+            ngx_readiness_ask_give_back(state, now);
+        }
+
+        state->charged = NGX_READINESS_CHARGED_NOT;
+
+        if (state->source != NGX_READINESS_SOURCE_LOCAL) {
+            state->view.remaining += state->cost;
+        }
+    }
+}
+
+
+/* those that nobody was asked about are not met yet */
+
+static void
+ngx_readiness_limit_drop(ngx_readiness_ctx_t *ctx)
+{
+    ngx_uint_t  i, n;
 
     for (i = ctx->first, n = i; i < ctx->nlimits; i++) {
         if (!ctx->limits[i].asked) {
@@ -92,8 +158,6 @@ ngx_readiness_limit_check(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
     }
 
     ctx->nlimits = n;
-
-    return ngx_readiness_limit_judge(ctx, conf);
 }
 
 
@@ -259,10 +323,16 @@ ngx_readiness_limit_key(ngx_http_request_t *r,
     ngx_str_t    part;
     ngx_uint_t   i;
 
-    p = ngx_pnalloc(r->pool, rate->nkeys * (RDY_KEY_PART_MAX + 1));
+    p = ngx_pnalloc(r->pool, rate->prefix.len
+                             + rate->nkeys * (RDY_KEY_PART_MAX + 1));
     if (p == NULL) {
         return NGX_ERROR;
     }
+
+    /* in Redis it is <prefix><rate>:{<key>} */
+
+    state->name.data = p;
+    p = ngx_cpymem(p, rate->prefix.data, rate->prefix.len);
 
     state->key.data = p;
 
@@ -288,6 +358,12 @@ ngx_readiness_limit_key(ngx_http_request_t *r,
     }
 
     state->key.len = p - state->key.data;
+
+    if (rate->redis) {
+        *p++ = '}';
+        state->name.len = p - state->name.data;
+        state->slot = ngx_readiness_redis_slot(rate->redis, &state->name);
+    }
 
     return NGX_OK;
 }
@@ -367,50 +443,6 @@ ngx_readiness_limit_judge(ngx_readiness_ctx_t *ctx,
     }
 
     return NGX_OK;
-}
-
-
-void
-ngx_readiness_limit_unavailable(ngx_readiness_ctx_t *ctx)
-{
-    ngx_uint_t              i, local;
-    ngx_readiness_state_t  *state;
-
-    local = 0;
-
-    for (i = 0; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (!state->asked || state->rate->redis == NULL) {
-            continue;
-        }
-
-        if (state->rate->on_error == NGX_READINESS_REDIS_LOCAL) {
-            local++;
-            continue;
-        }
-
-        state->source = NGX_READINESS_SOURCE_UNAVAILABLE;
-        state->asked = 0;
-        state->refused = (state->rate->on_error == NGX_READINESS_REDIS_DENY);
-    }
-
-    if (local && !ngx_readiness_limit_refused(ctx)) {
-
-        if (ngx_readiness_zone_decide(ctx->request, ctx,
-                                      NGX_READINESS_SOURCE_FALLBACK)
-            == NGX_OK)
-        {
-            return;
-        }
-    }
-
-    for (i = 0; i < ctx->nlimits; i++) {
-        if (ctx->limits[i].asked) {
-            ctx->limits[i].asked = 0;
-            ctx->limits[i].source = NGX_READINESS_SOURCE_UNAVAILABLE;
-        }
-    }
 }
 
 

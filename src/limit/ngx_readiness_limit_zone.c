@@ -5,8 +5,8 @@
 
 
 /*
- * Limits counted in this nginx: a table of buckets in shared memory, under
- * the zone's mutex.  Nothing is logged or allocated while it is held.
+ * The shared memory of this nginx: a table of cells, under the zone's mutex.
+ * Nothing is logged or allocated while it is held.
  */
 
 
@@ -16,7 +16,9 @@
 
 
 #define NGX_READINESS_ZONE_SIZE   (8 * 1024 * 1024)
-#define NGX_READINESS_ZONE_MAGIC  0x72647930317a6e65ULL
+#define NGX_READINESS_ZONE_CELLS  (NGX_READINESS_MAX_LIMITS                  \
+                                   * RDY_QUOTA_CHUNKS + 1)
+#define NGX_READINESS_ZONE_MAGIC  0x72647930327a6e65ULL
 
 
 static ngx_int_t ngx_readiness_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -24,11 +26,11 @@ static ngx_int_t ngx_readiness_zone_make(ngx_shm_zone_t *shm_zone,
     ngx_readiness_zone_t *zone);
 static ngx_int_t ngx_readiness_zone_rates(ngx_shm_zone_t *shm_zone,
     ngx_readiness_zone_t *zone);
-static ngx_readiness_zone_t *ngx_readiness_zone_get(ngx_http_request_t *r);
-static void ngx_readiness_zone_hash(const ngx_readiness_zone_t *zone,
-    const ngx_readiness_state_t *state, uint64_t hash[2]);
-static void ngx_readiness_zone_charge(ngx_readiness_ctx_t *ctx,
-    rdy_cell_t **cell, uint64_t now, ngx_readiness_source_e source);
+
+
+/* set when a worker begins, and the same for as long as it lives */
+
+ngx_readiness_zone_t  *ngx_readiness_zone_own;
 
 
 ngx_int_t
@@ -111,7 +113,11 @@ ngx_readiness_zone_make(ngx_shm_zone_t *shm_zone, ngx_readiness_zone_t *zone)
     shared->cells = ngx_align(sizeof(ngx_readiness_shared_t), 64);
     shared->size = size - shared->cells;
 
-    if (ngx_readiness_random(shared->secret, sizeof(shared->secret)) != NGX_OK)
+    shared->spent_until = 0;
+    ngx_memzero(shared->instances, sizeof(shared->instances));
+
+    if (ngx_readiness_random(shared->secret, sizeof(shared->secret)) != NGX_OK
+        || ngx_readiness_random(shared->id, sizeof(shared->id)) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -119,7 +125,9 @@ ngx_readiness_zone_make(ngx_shm_zone_t *shm_zone, ngx_readiness_zone_t *zone)
     zone->shared = shared;
     zone->cells = (rdy_cells_t *) ((u_char *) shared + shared->cells);
 
-    if (rdy_cells_init(zone->cells, shared->size) != RDY_OK) {
+    if (rdy_cells_init(zone->cells, shared->size) != RDY_OK
+        || zone->cells->total < NGX_READINESS_ZONE_CELLS)
+    {
         goto small;
     }
 
@@ -175,188 +183,30 @@ ngx_readiness_zone_rates(ngx_shm_zone_t *shm_zone, ngx_readiness_zone_t *zone)
 }
 
 
-static ngx_readiness_zone_t *
-ngx_readiness_zone_get(ngx_http_request_t *r)
-{
-    ngx_readiness_main_conf_t  *rmcf;
-
-    rmcf = ngx_http_get_module_main_conf(r, ngx_readiness_module);
-
-    return rmcf->zone->data;
-}
-
-
-static void
-ngx_readiness_zone_hash(const ngx_readiness_zone_t *zone,
-    const ngx_readiness_state_t *state, uint64_t hash[2])
+void
+ngx_readiness_zone_hash(const ngx_readiness_rate_t *rate,
+    const ngx_str_t *key, uint64_t hash[2])
 {
     u_char  *p, text[64 + 1 + NGX_READINESS_MAX_KEYS * 65];
 
-    /* the name goes into it: a number of a rate may be given again */
-
-    p = ngx_cpymem(text, state->rate->name.data, state->rate->name.len);
-    *p++ = '\0';
-    p = ngx_cpymem(p, state->key.data, state->key.len);
-
-    rdy_hash128(zone->shared->secret, text, p - text, hash);
-}
-
-
-ngx_int_t
-ngx_readiness_zone_decide(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
-    ngx_readiness_source_e source)
-{
-    uint64_t                now, hash[NGX_READINESS_MAX_LIMITS][2];
-    ngx_uint_t              i, n, evicted;
-    rdy_cell_t             *cell[NGX_READINESS_MAX_LIMITS];
-    ngx_readiness_zone_t   *zone;
-    ngx_readiness_state_t  *state;
-
-    zone = ngx_readiness_zone_get(r);
-
-    for (i = 0, n = 0; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (ngx_readiness_zone_takes(state, source)) {
-
-            if (n == NGX_READINESS_MAX_LIMITS) {
-                return NGX_ERROR;
-            }
-
-            ngx_readiness_zone_hash(zone, state, hash[n++]);
-        }
-    }
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
     /*
-     * Not before: the time of a worker that had to wait for the others would
-     * be behind theirs, and the bucket would drain the same time twice.
+     * the name goes into it: a number of a rate may be given again; and who
+     * counts, for the cell of a key in Redis is no counter
      */
 
-    now = ngx_readiness_now();
+    p = ngx_cpymem(text, rate->name.data, rate->name.len);
+    *p++ = (rate->redis != NULL);
+    p = ngx_cpymem(p, key->data, key->len);
 
-    rdy_cells_begin(zone->cells);
-
-    for (i = 0, n = 0; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (ngx_readiness_zone_takes(state, source)) {
-            cell[n] = rdy_cells_get(zone->cells, state->rate->cell, hash[n],
-                                    now, &evicted);
-            rdy_rate_drain(&state->numbers, &cell[n]->bucket, now);
-            n++;
-        }
-    }
-
-    ngx_readiness_zone_charge(ctx, cell, now, source);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return NGX_OK;
-}
-
-
-/* all or none of them; the lock is held */
-
-static void
-ngx_readiness_zone_charge(ngx_readiness_ctx_t *ctx, rdy_cell_t **cell,
-    uint64_t now, ngx_readiness_source_e source)
-{
-    ngx_uint_t              i, n, refused;
-    const rdy_rate_t       *rate;
-    ngx_readiness_state_t  *state;
-
-    refused = 0;
-
-    for (i = 0, n = 0; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (!ngx_readiness_zone_takes(state, source)) {
-            continue;
-        }
-
-        if (!rdy_rate_fits(&state->numbers, &cell[n++]->bucket,
-                           state->cost))
-        {
-            state->refused = 1;
-            refused |= !state->monitor;
-        }
-    }
-
-    for (i = 0, n = 0; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (!ngx_readiness_zone_takes(state, source)) {
-            continue;
-        }
-
-        rate = &state->numbers;
-
-        if (!refused && !state->refused && state->cost) {
-            rdy_rate_charge(&cell[n]->bucket, state->cost);
-            state->charged = 1;
-            state->charged_at = now;
-        }
-
-        rdy_rate_view(rate, &cell[n]->bucket, state->cost, &state->view);
-        cell[n]->full_at = now + state->view.full;
-
-        if (!state->refused) {
-            state->view.retry = 0;
-        }
-
-        state->source = source;
-        state->decided = 1;
-        state->asked = 0;
-        n++;
-    }
+    rdy_hash128(ngx_readiness_zone_own->shared->secret, text, p - text, hash);
 }
 
 
 void
-ngx_readiness_zone_give_back(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx)
+ngx_readiness_state_hash(ngx_readiness_state_t *state)
 {
-    uint64_t                now, hash[2];
-    ngx_uint_t              i;
-    rdy_cell_t             *cell;
-    rdy_bucket_t            drained;
-    ngx_readiness_zone_t   *zone;
-    ngx_readiness_state_t  *state;
-
-    zone = ngx_readiness_zone_get(r);
-
-    for (i = ctx->first; i < ctx->nlimits; i++) {
-        state = &ctx->limits[i];
-
-        if (!state->charged) {
-            continue;
-        }
-
-        state->charged = 0;
-
-        ngx_readiness_zone_hash(zone, state, hash);
-
-        ngx_shmtx_lock(&zone->shpool->mutex);
-
-        now = ngx_readiness_now();
-
-        /* what is left of the charge by now, had it been the only one */
-
-        drained.spent = state->cost * RDY_RATE_UNIT;
-        drained.at = state->charged_at;
-        rdy_rate_drain(&state->numbers, &drained, now);
-
-        cell = rdy_cells_find(zone->cells, state->rate->cell, hash);
-
-        if (cell) {
-            rdy_rate_drain(&state->numbers, &cell->bucket, now);
-            cell->bucket.spent -= ngx_min(cell->bucket.spent, drained.spent);
-            rdy_rate_view(&state->numbers, &cell->bucket, state->cost,
-                          &state->view);
-            cell->full_at = now + state->view.full;
-        }
-
-        ngx_shmtx_unlock(&zone->shpool->mutex);
+    if (!state->hashed) {
+        ngx_readiness_zone_hash(state->rate, &state->key, state->hash);
+        state->hashed = 1;
     }
 }

@@ -8,7 +8,7 @@
 
 
 #define RDY_CELLS_MAGIC    0x736c6c6563796472   /* "rdycells" */
-#define RDY_CELLS_VERSION  1
+#define RDY_CELLS_VERSION  2
 #define RDY_CELLS_HAND     16                   /* cells tried in turn */
 
 /* another layout has another number, even if its version was forgotten */

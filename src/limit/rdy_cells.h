@@ -32,11 +32,11 @@
 #define RDY_CELLS_RATES     256
 #define RDY_CELLS_NAME_MAX  64
 #define RDY_CELLS_MIN       64
+#define RDY_CELLS_STATE     80      /* bytes in a cell for the caller */
 
 
 typedef struct {
     uint64_t              hash[2];
-    rdy_bucket_t          bucket;       /* the caller's */
     uint64_t              full_at;      /* the caller's: us, the bucket is
                                            full from then on */
 
@@ -47,6 +47,11 @@ typedef struct {
     uint32_t              older;
     uint32_t              rate;         /* number of the rate + 1, 0: free */
     uint32_t              epoch;
+
+    union {                             /* the caller's */
+        rdy_bucket_t      bucket;
+        uint64_t          state[RDY_CELLS_STATE / 8];
+    };
 } rdy_cell_t;
 
 

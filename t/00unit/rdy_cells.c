@@ -12,7 +12,7 @@
 static void
 cell_is_one_cache_line(void **state)
 {
-    assert_int_equal(sizeof(rdy_cell_t), 64);
+    assert_int_equal(sizeof(rdy_cell_t), 128);
 }
 
 
@@ -55,7 +55,7 @@ too_small_a_block_is_refused(void **state)
 
         assert_true((u_char *) (cell_at(t, t->total) + 1)
                     <= (u_char *) t + size);
-        assert_true(t->total >= 64);
+        assert_true(t->total >= RDY_CELLS_MIN);
         free(t);
     }
 }
@@ -121,7 +121,7 @@ full_directory_gives_the_place_of_a_rate_without_cells(void **state)
     char          name[16];
     rdy_cells_t  *t;
 
-    t = table(sizeof(rdy_cells_t) + 1000 * 72);
+    t = table(sizeof(rdy_cells_t) + 1000 * 136);
 
     for (i = 0; i < RDY_CELLS_RATES; i++) {
         sprintf(name, "rate%d", i);
@@ -519,7 +519,7 @@ random_steps_stay_consistent(void **state)
     rdy_cell_t   *cell;
     rdy_cells_t  *t;
 
-    t = table(sizeof(rdy_cells_t) + 1000 * 72);
+    t = table(sizeof(rdy_cells_t) + 1000 * 136);
 
     for (i = 0; i < 3; i++) {
         (void) rate(t, (const char *[]) { "a", "b", "c" }[i]);

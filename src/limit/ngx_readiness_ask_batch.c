@@ -1,0 +1,622 @@
+
+/*
+ * Copyright (C) The readiness authors
+ */
+
+
+/*
+ * One call: what has gathered is packed into it, and the reply is read in the
+ * same order.  A batch remembers of each item as much as it takes to read the
+ * reply past it when its request has gone.
+ */
+
+
+#include "ngx_readiness.h"
+#include "limit/ngx_readiness_ask.h"
+
+
+/* what a call is made of until it is sent; Redis' room copies it */
+
+typedef struct {
+    ngx_readiness_batch_t       *batch;
+    u_char                      *arg;
+} ngx_readiness_packer_t;
+
+
+static ngx_readiness_batch_t *ngx_readiness_batch_get(
+    ngx_readiness_asker_t *asker);
+static void ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
+    ngx_readiness_item_t *item);
+static void ngx_readiness_batch_pack_ask(ngx_readiness_packer_t *packer,
+    ngx_readiness_ask_t *ask);
+static void ngx_readiness_batch_key(ngx_readiness_packer_t *packer,
+    const ngx_str_t *name, rdy_rate_kind_e kind);
+static void ngx_readiness_batch_undo(ngx_readiness_batch_t *batch);
+static void ngx_readiness_batch_sent(ngx_readiness_batch_t *batch);
+static void ngx_readiness_batch_reply(ngx_readiness_redis_call_t *call,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *payload);
+static ngx_int_t ngx_readiness_batch_read(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, rdy_batch_reply_t *reply);
+static ngx_int_t ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, rdy_batch_reply_t *reply);
+static void ngx_readiness_batch_learn(ngx_readiness_state_t *state,
+    const rdy_batch_state_t *found, uint64_t sent_at);
+static void ngx_readiness_batch_slots(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, ngx_readiness_ctx_t *ctx,
+    ngx_uint_t known);
+static void ngx_readiness_batch_unanswered(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place);
+
+
+static ngx_readiness_script_t  ngx_readiness_batch_script;
+
+static ngx_str_t  ngx_readiness_batch_keys[RDY_BATCH_KEYS];
+static u_char     ngx_readiness_batch_arg[RDY_BATCH_MAX_LEN + RDY_BATCH_KEYS];
+
+/* a kind is all that it takes to read a reply past */
+
+static const rdy_rate_t  ngx_readiness_batch_kinds[] = {
+    { 1, 1, 1, RDY_RATE_BUCKET },
+    { 1, 1, 1, RDY_RATE_QUOTA },
+    { 1, 1, 1, RDY_RATE_CONCURRENT }
+};
+
+
+ngx_int_t
+ngx_readiness_batch_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
+{
+    ngx_uint_t              i;
+    ngx_readiness_batch_t  *batch;
+
+    ngx_readiness_batch_script.text = rdy_batch_script;
+
+    ngx_queue_init(&asker->batches);
+
+    batch = ngx_pcalloc(cycle->pool,
+                        NGX_READINESS_CALLS * sizeof(ngx_readiness_batch_t));
+    if (batch == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_READINESS_CALLS; i++) {
+        ngx_queue_insert_tail(&asker->batches, &batch[i].queue);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a cluster may need more of them; they are kept for the next time */
+
+static ngx_readiness_batch_t *
+ngx_readiness_batch_get(ngx_readiness_asker_t *asker)
+{
+    ngx_queue_t            *q;
+    ngx_readiness_batch_t  *batch;
+
+    if (ngx_queue_empty(&asker->batches)) {
+
+        batch = ngx_calloc(sizeof(ngx_readiness_batch_t), ngx_cycle->log);
+        if (batch == NULL) {
+            return NULL;
+        }
+
+        ngx_queue_insert_tail(&asker->batches, &batch->queue);
+    }
+
+    q = ngx_queue_head(&asker->batches);
+
+    return ngx_queue_data(q, ngx_readiness_batch_t, queue);
+}
+
+
+ngx_int_t
+ngx_readiness_batch_send(ngx_readiness_asker_t *asker)
+{
+    ngx_uint_t               beat;
+    ngx_queue_t             *q;
+    ngx_readiness_item_t    *item;
+    ngx_readiness_batch_t   *batch;
+    ngx_readiness_packer_t   packer;
+
+    if (ngx_queue_empty(&asker->gather)) {
+        return NGX_OK;
+    }
+
+    batch = ngx_readiness_batch_get(asker);
+    if (batch == NULL) {
+        return NGX_DECLINED;
+    }
+
+    batch->asker = asker;
+    batch->n = 0;
+    batch->nkeys = 0;
+    batch->sent_at = ngx_readiness_now();
+
+    q = ngx_queue_head(&asker->gather);
+    item = ngx_queue_data(q, ngx_readiness_item_t, queue);
+    batch->slot = item->slot;
+    beat = (item->type == NGX_READINESS_ITEM_BEAT);
+
+    packer.batch = batch;
+    packer.arg = ngx_readiness_batch_arg;
+    packer.arg += rdy_batch_begin(packer.arg,
+                                  beat ? ngx_readiness_zone_own->shared->id
+                                       : asker->holder);
+
+    for ( /* void */ ;
+         q != ngx_queue_sentinel(&asker->gather);
+         q = ngx_queue_next(q))
+    {
+        item = ngx_queue_data(q, ngx_readiness_item_t, queue);
+
+        if (batch->nkeys + item->nkeys > RDY_BATCH_KEYS) {
+            break;
+        }
+
+        /* the heartbeat is not the worker's but of the nginx */
+
+        if (item->slot == batch->slot
+            && (item->type == NGX_READINESS_ITEM_BEAT) == beat)
+        {
+            ngx_readiness_batch_pack(&packer, item);
+        }
+    }
+
+    batch->call.handler = ngx_readiness_batch_reply;
+    batch->call.data = batch;
+    batch->call.keys = ngx_readiness_batch_keys;
+    batch->call.nkeys = batch->nkeys;
+    batch->call.arg.data = ngx_readiness_batch_arg;
+    batch->call.arg.len = packer.arg - ngx_readiness_batch_arg;
+
+    if (ngx_readiness_redis_eval(asker->redis, &ngx_readiness_batch_script,
+                                 &batch->call)
+        != NGX_OK)
+    {
+        ngx_readiness_batch_undo(batch);
+        return NGX_DECLINED;
+    }
+
+    ngx_queue_remove(&batch->queue);
+    asker->under_way++;
+
+    ngx_readiness_batch_sent(batch);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
+    ngx_readiness_item_t *item)
+{
+    ngx_readiness_take_t    *take;
+    ngx_readiness_batch_t   *batch;
+    ngx_readiness_place_t   *place;
+    ngx_readiness_slots_t   *slots;
+    ngx_readiness_charge_t  *charge;
+
+    batch = packer->batch;
+
+    place = &batch->places[batch->n++];
+    place->type = item->type;
+    place->item = item;
+    place->first = batch->nkeys;
+    place->n = item->nkeys;
+
+    switch (item->type) {
+
+    case NGX_READINESS_ITEM_ASK:
+        ngx_readiness_batch_pack_ask(packer, (ngx_readiness_ask_t *) item);
+        return;
+
+    case NGX_READINESS_ITEM_TAKE:
+        take = (ngx_readiness_take_t *) item;
+
+        ngx_readiness_take_count(take);
+        ngx_readiness_batch_key(packer, &take->name, take->numbers.kind);
+        packer->arg += rdy_batch_take(packer->arg, &take->numbers, take->need,
+                                      take->extra);
+        return;
+
+    case NGX_READINESS_ITEM_CHARGE:
+        charge = (ngx_readiness_charge_t *) item;
+
+        ngx_readiness_batch_key(packer, &charge->name, charge->numbers.kind);
+        packer->arg += rdy_batch_charge(packer->arg, &charge->numbers,
+                                        charge->amount, charge->back);
+        return;
+
+    case NGX_READINESS_ITEM_SLOTS:
+        slots = ngx_readiness_item_slots(item);
+
+        ngx_readiness_batch_key(packer, &slots->node.str, RDY_RATE_CONCURRENT);
+        packer->arg += rdy_batch_hold(packer->arg, NGX_READINESS_SLOT_LIFE,
+                                      slots->count + slots->pending);
+        return;
+
+    default: /* NGX_READINESS_ITEM_BEAT */
+        ngx_readiness_batch_key(packer, &batch->asker->beat_name,
+                                RDY_RATE_CONCURRENT);
+        packer->arg += rdy_batch_hold(packer->arg, NGX_READINESS_BEAT_LIFE, 1);
+    }
+}
+
+
+static void
+ngx_readiness_batch_pack_ask(ngx_readiness_packer_t *packer,
+    ngx_readiness_ask_t *ask)
+{
+    ngx_uint_t                  i;
+    ngx_readiness_ctx_t        *ctx;
+    ngx_readiness_batch_t      *batch;
+    ngx_readiness_state_t      *state;
+    ngx_readiness_place_key_t  *key;
+
+    ctx = ask->ctx;
+    batch = packer->batch;
+
+    packer->arg += rdy_batch_request(packer->arg, ask->item.nkeys);
+
+    for (i = ctx->first; i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        if (!ngx_readiness_asked_now(state, ask)) {
+            continue;
+        }
+
+        key = &batch->keys[batch->nkeys];
+
+        ngx_readiness_batch_key(packer, &state->name, state->numbers.kind);
+
+        packer->arg += rdy_batch_limit(packer->arg, &state->numbers,
+                                       state->cost, state->monitor);
+
+        if (state->numbers.kind == RDY_RATE_CONCURRENT && state->cost) {
+            key->slots = ngx_readiness_slots_get(batch->asker, state);
+            key->cost = state->cost;
+
+            if (key->slots) {
+                key->slots->pending += key->cost;
+            }
+        }
+    }
+}
+
+
+static void
+ngx_readiness_batch_key(ngx_readiness_packer_t *packer, const ngx_str_t *name,
+    rdy_rate_kind_e kind)
+{
+    ngx_readiness_place_key_t  *key;
+
+    key = &packer->batch->keys[packer->batch->nkeys];
+    key->kind = kind;
+    key->slots = NULL;
+    key->refused = 0;
+
+    ngx_readiness_batch_keys[packer->batch->nkeys++] = *name;
+}
+
+
+/* nothing was sent: no slots were asked for */
+
+static void
+ngx_readiness_batch_undo(ngx_readiness_batch_t *batch)
+{
+    ngx_uint_t                  k;
+    ngx_readiness_place_key_t  *key;
+
+    for (k = 0; k < batch->nkeys; k++) {
+        key = &batch->keys[k];
+
+        if (key->slots) {
+            ngx_readiness_slots_answer(key->slots, key->cost, 1);
+        }
+    }
+}
+
+
+/* the items are no longer gathered: they are under way, or over */
+
+static void
+ngx_readiness_batch_sent(ngx_readiness_batch_t *batch)
+{
+    ngx_uint_t              i;
+    ngx_readiness_ask_t    *ask;
+    ngx_readiness_item_t   *item;
+    ngx_readiness_place_t  *place;
+
+    for (i = 0; i < batch->n; i++) {
+        place = &batch->places[i];
+        item = place->item;
+
+        ngx_queue_remove(&item->queue);
+        item->gathered = 0;
+
+        switch (place->type) {
+
+        case NGX_READINESS_ITEM_ASK:
+            ask = place->item;
+            ask->batch = batch;
+            ask->place = i;
+            break;
+
+        case NGX_READINESS_ITEM_TAKE:
+            ngx_readiness_take_sent(place->item);
+            break;
+
+        case NGX_READINESS_ITEM_CHARGE:
+            ngx_free(place->item);
+            place->item = NULL;
+            break;
+
+        case NGX_READINESS_ITEM_SLOTS:
+            place->item = NULL;
+            ngx_readiness_slots_told(ngx_readiness_item_slots(item));
+            break;
+
+        default: /* NGX_READINESS_ITEM_BEAT */
+            break;
+        }
+    }
+}
+
+
+static void
+ngx_readiness_batch_reply(ngx_readiness_redis_call_t *call,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *payload)
+{
+    ngx_int_t               ok;
+    ngx_uint_t              i;
+    rdy_batch_reply_t       reply;
+    ngx_readiness_batch_t  *batch;
+    ngx_readiness_asker_t  *asker;
+
+    batch = call->data;
+    asker = batch->asker;
+    ok = (rc == NGX_READINESS_REDIS_OK) ? NGX_OK : NGX_ERROR;
+
+    if (ok == NGX_OK) {
+        reply.pos = payload->data;
+        reply.end = payload->data + payload->len;
+
+        ngx_readiness_outage_over(asker, batch->slot);
+    }
+
+    /* a request that is run on may take others with it: see each place anew */
+
+    for (i = 0; i < batch->n; i++) {
+
+        if (ok == NGX_OK) {
+            ok = ngx_readiness_batch_read(batch, &batch->places[i], &reply);
+
+            if (ok == NGX_OK) {
+                continue;
+            }
+        }
+
+        ngx_readiness_batch_unanswered(batch, &batch->places[i]);
+    }
+
+    batch->n = 0;
+    asker->under_way--;
+
+    ngx_queue_insert_head(&asker->batches, &batch->queue);
+
+    if (!ngx_queue_empty(&asker->gather)) {
+        ngx_post_event(&asker->flush, &ngx_posted_events);
+    }
+}
+
+
+/* NGX_ERROR: the reply has no such part; nothing was done */
+
+static ngx_int_t
+ngx_readiness_batch_read(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, rdy_batch_reply_t *reply)
+{
+    uint64_t           got, extra, sum;
+    rdy_batch_state_t  found;
+
+    switch (place->type) {
+
+    case NGX_READINESS_ITEM_ASK:
+        return ngx_readiness_batch_read_ask(batch, place, reply);
+
+    case NGX_READINESS_ITEM_TAKE:
+
+        if (rdy_batch_reply_take(reply,
+                &ngx_readiness_batch_kinds[batch->keys[place->first].kind],
+                &got, &extra, &found)
+            != RDY_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_readiness_take_answer(place->item, got, extra, &found);
+
+        return NGX_OK;
+
+    case NGX_READINESS_ITEM_CHARGE:
+        return NGX_OK;
+
+    default: /* NGX_READINESS_ITEM_SLOTS, NGX_READINESS_ITEM_BEAT */
+
+        if (rdy_batch_reply_hold(reply, &sum) != RDY_OK) {
+            return NGX_ERROR;
+        }
+
+        if (place->type == NGX_READINESS_ITEM_BEAT) {
+            ngx_readiness_outage_beat(batch->asker, sum);
+        }
+
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, rdy_batch_reply_t *reply)
+{
+    ngx_uint_t              i, k;
+    rdy_uint_t              admitted, fits[NGX_READINESS_MAX_LIMITS];
+    rdy_batch_state_t       found[NGX_READINESS_MAX_LIMITS];
+    ngx_readiness_ask_t    *ask;
+    ngx_readiness_ctx_t    *ctx;
+    ngx_readiness_state_t  *state;
+
+    if (rdy_batch_reply_request(reply, &admitted) != RDY_OK) {
+        return NGX_ERROR;
+    }
+
+    for (k = 0; k < place->n; k++) {
+        if (rdy_batch_reply_limit(reply,
+                &ngx_readiness_batch_kinds[batch->keys[place->first + k].kind],
+                &fits[k], &found[k])
+            != RDY_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ask = place->item;
+    ctx = ask ? ask->ctx : NULL;
+
+    for (i = ctx ? ctx->first : 0, k = 0; ctx && i < ctx->nlimits; i++) {
+        state = &ctx->limits[i];
+
+        if (!ngx_readiness_asked_now(state, ask)) {
+            continue;
+        }
+
+        state->refused = !fits[k];
+
+        if (admitted && fits[k] && state->cost) {
+            state->charged = NGX_READINESS_CHARGED_REDIS;
+            state->charged_at = batch->sent_at;
+        }
+
+        ngx_readiness_batch_learn(state, &found[k++], batch->sent_at);
+    }
+
+    for (k = 0; k < place->n; k++) {
+        if (!admitted || !fits[k]) {
+            batch->keys[place->first + k].refused = 1;
+        }
+    }
+
+    ngx_readiness_batch_slots(batch, place, ctx, 1);
+
+    if (ask) {
+        ngx_readiness_ask_answer(ask, 0);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_readiness_batch_learn(ngx_readiness_state_t *state,
+    const rdy_batch_state_t *found, uint64_t sent_at)
+{
+    ngx_uint_t          hashed;
+    rdy_lease_answer_t  answer;
+
+    rdy_batch_view(&state->numbers, found, state->cost, &state->view);
+
+    state->decided = 1;
+    state->asked = 0;
+
+    if (state->numbers.kind != RDY_RATE_CONCURRENT && state->cost) {
+
+        answer.sent = sent_at;
+        answer.cost = state->cost;
+        answer.got = state->charged ? state->cost : 0;
+        answer.asked = 0;
+        answer.extra = 0;
+        answer.total = found->total;
+        answer.until = state->refused ? state->view.retry : 0;
+
+        answer.known.spent = (state->numbers.kind == RDY_RATE_BUCKET)
+                             ? found->bucket.spent : found->used;
+
+        hashed = state->hashed;
+
+        ngx_readiness_known_answer(state->rate, &state->numbers, &state->key,
+                                   state->hash, &hashed, &answer);
+        state->hashed = hashed;
+    }
+
+    state->view.retry = state->refused
+                        ? ngx_readiness_known_retry(state->view.retry) : 0;
+}
+
+
+/*
+ * Slots that a call has asked for: they are the request's, nobody's, or, of a
+ * request that has gone, to be given back.
+ */
+
+static void
+ngx_readiness_batch_slots(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place, ngx_readiness_ctx_t *ctx, ngx_uint_t known)
+{
+    ngx_uint_t                  i, k;
+    ngx_readiness_state_t      *state;
+    ngx_readiness_place_key_t  *key;
+
+    for (k = place->first; k < place->first + place->n; k++) {
+        key = &batch->keys[k];
+
+        if (key->slots == NULL) {
+            continue;
+        }
+
+        for (i = ctx ? ctx->first : 0; ctx && i < ctx->nlimits; i++) {
+            state = &ctx->limits[i];
+
+            if (state->charged == NGX_READINESS_CHARGED_REDIS
+                && state->hold == NULL && !key->refused
+                && ngx_readiness_slots_are(key->slots, state))
+            {
+                ngx_readiness_hold(ctx, state, NGX_READINESS_SLOTS_ELSEWHERE,
+                                   key->slots);
+                break;
+            }
+        }
+
+        /* whoever has gone is not in its count: that is told */
+
+        ngx_readiness_slots_answer(key->slots, key->cost,
+                                   known && (ctx || key->refused));
+        key->slots = NULL;
+    }
+}
+
+
+static void
+ngx_readiness_batch_unanswered(ngx_readiness_batch_t *batch,
+    ngx_readiness_place_t *place)
+{
+    switch (place->type) {
+
+    case NGX_READINESS_ITEM_ASK:
+        ngx_readiness_batch_slots(batch, place, NULL, 0);
+
+        if (place->item) {
+            ngx_readiness_ask_answer(place->item, 1);
+        }
+
+        return;
+
+    case NGX_READINESS_ITEM_TAKE:
+        ngx_readiness_take_answer(place->item, 0, 0, NULL);
+        return;
+
+    default:
+        return;
+    }
+}
