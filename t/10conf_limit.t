@@ -15,6 +15,7 @@ my $names = 'use 1 to 64 of A-Z a-z 0-9 _ . -';
 
 redis();
 rates();
+kinds();
 limits();
 
 $t->done;
@@ -152,7 +153,8 @@ sub rates {
         ["readiness_rate $k rate=1r/s;" => qq(invalid name "$k" $in: $names)],
         ['readiness_rate a;' => 'arguments in "readiness_rate" directive'],
         ['readiness_rate a rate=1r/s;' => qq(rate "a" $in has no key: add)],
-        ["readiness_rate a $k;" => qq(rate "a" $in has no numbers: add rate=)],
+        ["readiness_rate a $k;" => qq(rate "a" $in has no numbers: add rate=)
+            . 'Nr/PERIOD, quota=N/PERIOD or concurrent=N'],
         ["readiness_rate a $k rate=1r/s;\nreadiness_rate a $k rate=2r/s; #!" =>
             qq(rate "a" $in is declared twice: give one of them another name),
             'a rate of the same name again'],
@@ -165,8 +167,6 @@ sub rates {
         (map { ["readiness_rate a $k rate=1r/s burst=$_;" => qq(invalid burst )
             . qq("$_" $in: use a whole number from 1 to 1000000000)] }
             '', '0', '-1', 'x', '1.5', '1000000001', '$b', '5r'),
-        ["readiness_rate a $k rate=1r/s rate=2r/s;" =>
-            qq(second "rate=2r/s" $in)],
         ["readiness_rate a $k rate=1r/s burst=1 burst=2;" =>
             qq(second "burst=2" $in: keep one of them)],
         ["readiness_rate a $k rate=1r/s on_redis_error=deny;" =>
@@ -193,7 +193,8 @@ sub rates {
         ['readiness_rate a ' . "$k " x 9 . 'rate=1r/s;' =>
             qq(too many keys at "$k" $in: use 8 at most)],
         ["readiness_rate a $k rate=1r/s nodelay;" => qq(unknown parameter )
-            . qq("nodelay" $in: use key=, rate=)],
+            . qq("nodelay" $in: use key=, rate=, burst=, quota=, concurrent=, )
+            . 'redis=, on_redis_error=, lease= or empty='],
         ["readiness_rate a $k rate=1r/s Burst=5;" =>
             qq(unknown parameter "Burst=5" $in)],
         ['readiness_rate a key=$nowhere rate=1r/s;' => 'unknown variable '
@@ -222,6 +223,70 @@ sub rates {
     accepted($t, in_http('readiness_rate a key=$part rate=1r/s;')
         . 'server { listen 127.0.0.1:2; location ~ (?<part>.*) { } }',
         'a named capture');
+}
+
+
+# What else is counted than a rate, and what goes with which.
+
+sub kinds {
+    my $in = 'in "readiness_rate"';
+    my $k = 'key=$remote_addr';
+    my @numbers = qw(rate=2r/s quota=2/s concurrent=2);
+
+    mistakes($t, \&in_http,
+        (map { ["readiness_rate a $k quota=$_;" =>
+            qq(invalid quota "$_" $in: use N/PERIOD with a period in s, m, h )
+            . 'or d, such as quota=1000/1d'] }
+            '', '0/d', '-1/d', '5', '5/', '/d', '5/0d', '5/1', '5/x', '5r/d',
+            '1.5/d', '5/ms', '5/D', '5/1w', '5/367d', '5/d/d', '1000000001/d',
+            '99999999999999999999/d', '$quota'),
+        (map { ["readiness_rate a $k concurrent=$_;" =>
+            qq(invalid "concurrent=$_" $in: use a whole number from 1 to )
+            . '1000000000'] }
+            '', '0', '-1', 'x', '1.5', '5r', '5/s', '1000000001',
+            '99999999999999999999', '$n'),
+        (map { my $first = $_; map {
+            ["readiness_rate a $k $first $_;" => qq(second "$_" $in: a rate )
+             . 'has one of rate=, quota= and concurrent=, declare another'] }
+            @numbers } @numbers),
+        (map { ["readiness_rate a $k $_ burst=5;" => qq("burst=5" of rate "a" )
+            . qq($in needs "rate=": delete it)],
+            ["readiness_rate a $k burst=5 $_;" => qq("burst=5" of rate "a" )
+            . qq($in needs "rate=": delete it)],
+            ["readiness_rate a $k redis=b $_ lease=5;" => qq("lease=5" of )
+            . qq(rate "a" $in needs "rate=" and "redis=": delete it)] }
+            @numbers[1, 2]),
+        ["readiness_rate a $k rate=100r/s lease=5;" => qq("lease=5" of rate )
+            . qq("a" $in needs "rate=" and "redis=": delete it)],
+        (map { ["readiness_rate a $k rate=10000r/s redis=b lease=$_;" =>
+            qq(invalid "lease=$_" $in: write lease=N once, with a whole )
+            . 'number from 1 to 4096'] }
+            '', '0', '-1', 'x', '1.5', '5r', '4097', '99999999999999999999',
+            '$n'),
+        ["readiness_rate a $k rate=100r/s redis=b lease=5 lease=6;" =>
+            qq(invalid "lease=6" $in: write lease=N once)],
+        ["readiness_rate a $k quota=5/d on_redis_error=deny;" =>
+            qq("on_redis_error" of rate "a" $in does nothing without "redis=)]);
+
+    my $redis = "readiness_redis b { server 127.0.0.1:1; }\n";
+    my $warning = sub {
+        my ($lease, $burst) = @_;
+        return qq("lease=$lease" of rate "a" $in is more than half of its )
+            . "burst, $burst: a few nginx could hold all of it, use a smaller";
+    };
+
+    warned($t, $redis . in_http("readiness_rate a $k rate=@$_[0]r/s redis=b "
+        . "@$_[1] lease=@$_[2];"), $warning->(@$_[2, 3]),
+        "a lease of @$_[2] and a burst of @$_[3]")
+        for [1, '', 1, 1], [10, '', 6, 10], [100, 'burst=11', 6, 11],
+            [1, 'burst=8191', 4096, 8191];
+
+    accepted($t, $redis . in_http("readiness_rate a $k $_;"), $_) for
+        'rate=10r/s redis=b lease=5', 'rate=1r/s burst=12 lease=6 redis=b',
+        'lease=4096 redis=b rate=1r/s burst=8192', 'quota=1/s',
+        'quota=5/15m redis=b on_redis_error=deny', 'quota=1000000000/d',
+        'quota=1/366d empty=share', 'concurrent=1',
+        'concurrent=1000000000 redis=b on_redis_error=allow';
 }
 
 
@@ -267,13 +332,14 @@ sub limits {
     accepted($t, $at->(join("\n", map { "readiness_limit r$_;" } 0 .. 15)
                        . ' #!'), 'sixteen limits');
 
-    refused($t, "readiness_redis a { server 127.0.0.1:1; }\n"
+    accepted($t, "readiness_redis a { server 127.0.0.1:1; }\n"
         . "readiness_redis b { server 127.0.0.1:1; }\n"
         . "readiness_rate a key=a rate=1r/s redis=a;\n"
         . "readiness_rate b key=a rate=1r/s redis=b;\n"
-        . in_location("readiness_limit a;\nreadiness_limit b; #!"),
-        qq(rate "b" $in is in another Redis than the location's other limits: )
-        . 'give the rates of one location the same "redis="', 'two Redis');
+        . "readiness_rate c key=a rate=1r/s;\n"
+        . in_location("readiness_limit a;\nreadiness_limit c;\n"
+                      . 'readiness_limit b; #!'),
+        'two Redis and the zone in one location');
 
     refused($t, in_http('readiness_limit a;'),
         '"readiness_limit" directive is not allowed here');
