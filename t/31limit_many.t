@@ -13,7 +13,7 @@ use Readiness;
 my $t = Readiness->new;
 
 $t->conf(<<'CONF', workers => 2)->run;
-readiness_zone 256k;
+readiness_zone 512k;
 
 readiness_rate slow key=$arg_k rate=5r/d;
 readiness_rate flood key=$arg_k rate=5r/d;
