@@ -35,6 +35,7 @@ quota_long();
 quota_clock();
 quota_period();
 take();
+run();
 charge();
 slots();
 slots_expire();
@@ -157,7 +158,6 @@ C
     };
 }
 
-
 sub start {
     my $child = fork() // die "fork: $!";
 
@@ -170,7 +170,6 @@ sub start {
 
     return $child;
 }
-
 
 sub connected {
     my $until = time() + 10;
@@ -190,7 +189,6 @@ sub connected {
     die 'redis-server does not answer';
 }
 
-
 sub cmd {
     my $bytes = join '', '*', scalar(@_), "\r\n",
                 map { ('$', length, "\r\n", $_, "\r\n") } @_;
@@ -200,7 +198,6 @@ sub cmd {
 
     return reply();
 }
-
 
 sub reply {
     my $line = readline $sock // die 'redis closed the connection';
@@ -249,6 +246,13 @@ sub taking {
              bytes => "\xf1" . numbers($kind, [$count, $period, $count], $need) . pack 'd<', $extra };
 }
 
+sub running {
+    my ($count, $period, %need) = @_;
+    my @keys = sort keys %need;
+    return { keys => \@keys, form => 'd<' . 3 * keys %need, bytes => "\xf0"
+             . numbers('bucket', [$count, $period, $count], scalar @keys) . pack 'C*', @need{@keys} };
+}
+
 sub charging {
     my ($key, $kind, $count, $period, $amount, $back) = @_;
     return { keys => [$key], form => '', bytes => "\xf2" . numbers($kind, [$count, $period, $count], $amount, $back) };
@@ -287,7 +291,6 @@ sub do_all {
     return wantarray ? @out : $out[0];
 }
 
-
 sub ask      { return (split ' ', do_all(request(limit(@_))))[0] }
 sub used     { return (split ' ', do_all(request(limit(@_[0 .. 3], 0))))[2] }
 sub fresh    { cmd('FLUSHALL'); $now = $NOW; $holder = 'worker-1'; return }
@@ -301,7 +304,6 @@ sub empty {
     is(cmd('EVALSHA', $sha, 1, 'k', $CALL, $holder, 1, 1), $CALL, 'nor with a key');
     fresh();
 }
-
 
 sub quota {
     my @k = ('k', 'quota', 3, 60);
@@ -357,7 +359,6 @@ sub both {
     fresh();
 }
 
-
 sub quota_agrees {
     srand 21;
     both('within and between windows', 1500, sub { (20, 60) },
@@ -368,13 +369,11 @@ sub quota_agrees {
     both('other numbers', 800, sub { (1 + int rand 30, 60) }, sub { $_[0] + int rand $UNIT });
 }
 
-
 sub quota_long {
     both('other periods that divide each other', 800,
          sub { (20, (60, 3600, 86400)[rand 3]) }, sub { $_[0] + int rand 50 * $UNIT });
     both('other periods', 800, sub { (20, 1 + int rand 1000) }, sub { $_[0] + int rand 20 * $UNIT });
 }
-
 
 sub quota_clock {
     both('C14 a clock that steps', 800, sub { (20, 60) }, sub {
@@ -397,7 +396,6 @@ sub quota_clock {
     fresh();
 }
 
-
 sub quota_period {
     my @hour = ('k', 'quota', 4, 3600);
     my @minute = ('k', 'quota', 4, 60);
@@ -409,7 +407,6 @@ sub quota_period {
     is(used(@hour), 3, 'for as long as the longer period');
     fresh();
 }
-
 
 sub take {
     my @b = ('b', 'bucket', 10, 60);
@@ -431,6 +428,27 @@ sub take {
     fresh();
 }
 
+# a run decides and writes what takes of the same keys do
+
+sub run {
+    my ($wrong, $steps) = (0, 0);
+    srand 7;
+    cmd('SET', "$_:x", 'R' . pack('d<3', 5e6, $now - 1e6, 1e15), 'PX', 1e6) for 't', 'r';
+    cmd('SET', "$_:y", 'foreign', 'PX', 1e6) for 't', 'r';
+    for (1 .. 300) {
+        my ($count, $period) = (1 + int rand 20, 1 + int rand 60);
+        my %need = map { chr(97 + int rand 26) => 1 + int rand 5 } 0 .. rand 9;
+        my @take = map { taking("t:$_", 'bucket', $count, $period, $need{$_}, 0) } sort keys %need;
+        my @told = map { my @n = split; "@n[0, 2, 3]" } do_all(@take);
+        my ($run) = do_all(running($count, $period, map { ("r:$_" => $need{$_}) } keys %need));
+        $wrong += $run ne "@told";
+        $wrong += cmd('GET', "t:$_") ne cmd('GET', "r:$_") || cmd('PTTL', "r:$_") < 0 for keys %need;
+        $now += int rand 9 * $UNIT;
+        $steps++;
+    }
+    is("$wrong of $steps", '0 of 300', 'a run: as so many takes, in verdict, state and TTL (C15)');
+    fresh();
+}
 
 sub charge {
     my @b = ('b', 'bucket', 10, 60);
@@ -456,7 +474,6 @@ sub charge {
     fresh();
 }
 
-
 sub slots {
     my @k = ('c', 'slots', 3, 60);
 
@@ -480,7 +497,6 @@ sub slots {
     is(do_all(holding('c', 60_000, 0)), 0, 'nothing of nothing');
     is(keys_now(), '', 'writes nothing');
 }
-
 
 sub slots_expire {
     my @k = ('c', 'slots', 4, 60);
@@ -509,7 +525,6 @@ sub slots_expire {
     fresh();
 }
 
-
 sub slots_clock {
     my @k = ('c', 'slots', 1, 60);
 
@@ -525,7 +540,6 @@ sub slots_clock {
     fresh();
 }
 
-
 sub hold {
     for (1 .. 5) {
         $holder = "nginx-$_ ";
@@ -537,7 +551,6 @@ sub hold {
     is(do_all(holding('beat', 30_000, 1)), 1, 'the others have stopped');
     fresh();
 }
-
 
 sub mixed {
     my @b = ('b', 'bucket', 5, 60);
@@ -578,7 +591,6 @@ sub mixed {
     is(join('', map { substr $_, 0, 1 } @r), '1' x 15 . '000', 'C09 later requests of a call see what earlier ones charged');
     fresh();
 }
-
 
 sub foreign {
     my ($inf, $nan) = (9**9**9, -sin 9**9**9);

@@ -102,6 +102,7 @@ typedef struct {
     void                        *item;   /* NULL: nobody waits any more */
     ngx_uint_t                   n;      /* keys, from the first one on */
     ngx_uint_t                   first;
+    ngx_uint_t                   run;    /* a take among others of its kind */
 } ngx_readiness_place_t;
 
 

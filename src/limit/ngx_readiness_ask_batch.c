@@ -20,6 +20,9 @@
 typedef struct {
     ngx_readiness_batch_t       *batch;
     u_char                      *arg;
+    u_char                      *run;        /* that is open, or NULL */
+    const rdy_rate_t            *numbers;    /* of the run */
+    ngx_uint_t                   nrun;
 } ngx_readiness_packer_t;
 
 
@@ -27,6 +30,8 @@ static ngx_readiness_batch_t *ngx_readiness_batch_get(
     ngx_readiness_asker_t *asker);
 static void ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
     ngx_readiness_item_t *item);
+static ngx_uint_t ngx_readiness_batch_pack_take(
+    ngx_readiness_packer_t *packer, ngx_readiness_take_t *take);
 static void ngx_readiness_batch_pack_ask(ngx_readiness_packer_t *packer,
     ngx_readiness_ask_t *ask);
 static void ngx_readiness_batch_key(ngx_readiness_packer_t *packer,
@@ -139,6 +144,9 @@ ngx_readiness_batch_send(ngx_readiness_asker_t *asker)
     beat = (item->type == NGX_READINESS_ITEM_BEAT);
 
     packer.batch = batch;
+    packer.run = NULL;
+    packer.numbers = NULL;
+    packer.nrun = 0;
     packer.arg = ngx_readiness_batch_arg;
     packer.arg += rdy_batch_begin(packer.arg,
                                   beat ? ngx_readiness_zone_own->shared->id
@@ -191,7 +199,6 @@ static void
 ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
     ngx_readiness_item_t *item)
 {
-    ngx_readiness_take_t    *take;
     ngx_readiness_batch_t   *batch;
     ngx_readiness_place_t   *place;
     ngx_readiness_slots_t   *slots;
@@ -204,20 +211,20 @@ ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
     place->item = item;
     place->first = batch->nkeys;
     place->n = item->nkeys;
+    place->run = 0;
+
+    if (item->type == NGX_READINESS_ITEM_TAKE) {
+        place->run = ngx_readiness_batch_pack_take(packer,
+                                              (ngx_readiness_take_t *) item);
+        return;
+    }
+
+    packer->run = NULL;
 
     switch (item->type) {
 
     case NGX_READINESS_ITEM_ASK:
         ngx_readiness_batch_pack_ask(packer, (ngx_readiness_ask_t *) item);
-        return;
-
-    case NGX_READINESS_ITEM_TAKE:
-        take = (ngx_readiness_take_t *) item;
-
-        ngx_readiness_take_count(take);
-        ngx_readiness_batch_key(packer, &take->name, take->numbers.kind);
-        packer->arg += rdy_batch_take(packer->arg, &take->numbers, take->need,
-                                      take->extra);
         return;
 
     case NGX_READINESS_ITEM_CHARGE:
@@ -241,6 +248,41 @@ ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
                                 RDY_RATE_CONCURRENT);
         packer->arg += rdy_batch_hold(packer->arg, NGX_READINESS_BEAT_LIFE, 1);
     }
+}
+
+
+/* neighbours with the same numbers, and no lease, make a run: 1 */
+
+static ngx_uint_t
+ngx_readiness_batch_pack_take(ngx_readiness_packer_t *packer,
+    ngx_readiness_take_t *take)
+{
+    ngx_readiness_take_count(take);
+    ngx_readiness_batch_key(packer, &take->name, take->numbers.kind);
+
+    if (take->extra || take->numbers.kind != RDY_RATE_BUCKET
+        || take->need > RDY_BATCH_RUN_NEED)
+    {
+        packer->run = NULL;
+        packer->arg += rdy_batch_take(packer->arg, &take->numbers, take->need,
+                                      take->extra);
+        return 0;
+    }
+
+    if (packer->run == NULL
+        || !rdy_rate_same(packer->numbers, &take->numbers))
+    {
+        packer->run = packer->arg;
+        packer->numbers = &take->numbers;
+        packer->nrun = 0;
+        packer->arg += RDY_BATCH_RUN_LEN;
+    }
+
+    packer->arg += rdy_batch_run_need(packer->arg, take->need);
+
+    (void) rdy_batch_run(packer->run, packer->numbers, ++packer->nrun);
+
+    return 1;
 }
 
 
@@ -427,7 +469,14 @@ ngx_readiness_batch_read(ngx_readiness_batch_t *batch,
 
     case NGX_READINESS_ITEM_TAKE:
 
-        if (rdy_batch_reply_take(reply,
+        if (place->run) {
+            extra = 0;
+
+            if (rdy_batch_reply_run(reply, &got, &found) != RDY_OK) {
+                return NGX_ERROR;
+            }
+
+        } else if (rdy_batch_reply_take(reply,
                 &ngx_readiness_batch_kinds[batch->keys[place->first].kind],
                 &got, &extra, &found)
             != RDY_OK)

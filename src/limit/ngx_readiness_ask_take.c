@@ -94,8 +94,7 @@ ngx_readiness_take_find(ngx_readiness_asker_t *asker,
             && take->name.len == state->name.len
             && ngx_memcmp(take->name.data, state->name.data, take->name.len)
                == 0
-            && ngx_memcmp(&take->numbers, &state->numbers, sizeof(rdy_rate_t))
-               == 0
+            && rdy_rate_same(&take->numbers, &state->numbers)
             && (!take->sent || take->spent || take->rate->lease))
         {
             return take;

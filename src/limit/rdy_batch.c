@@ -9,6 +9,7 @@
 
 /* the first byte of an operation; a request's is its number of limits */
 
+#define RDY_BATCH_RUN          0xf0
 #define RDY_BATCH_TAKE         0xf1
 #define RDY_BATCH_CHARGE       0xf2
 #define RDY_BATCH_HOLD         0xf3
@@ -71,6 +72,28 @@ rdy_batch_take(u_char *dst, const rdy_rate_t *rate, uint64_t need,
     p = rdy_batch_double(p, extra);
 
     return p - dst;
+}
+
+
+size_t
+rdy_batch_run(u_char *dst, const rdy_rate_t *rate, rdy_uint_t n)
+{
+    u_char  *p;
+
+    p = dst;
+
+    *p++ = RDY_BATCH_RUN;
+
+    return rdy_batch_numbers(p, rate, n, 0) - dst;
+}
+
+
+size_t
+rdy_batch_run_need(u_char *dst, rdy_uint_t need)
+{
+    *dst = (u_char) need;
+
+    return RDY_BATCH_RUN_NEED_LEN;
 }
 
 
@@ -158,6 +181,32 @@ rdy_batch_reply_take(rdy_batch_reply_t *reply, const rdy_rate_t *rate,
 
     *got = first;
     *extra = more;
+
+    return RDY_OK;
+}
+
+
+rdy_int_t
+rdy_batch_reply_run(rdy_batch_reply_t *reply, uint64_t *got,
+    rdy_batch_state_t *state)
+{
+    uint64_t  n, spent, total;
+
+    if (reply->end - reply->pos < RDY_BATCH_REPLY_RUN_LEN
+        || rdy_batch_read(reply->pos, &n) != RDY_OK
+        || rdy_batch_read(reply->pos + 8, &spent) != RDY_OK
+        || rdy_batch_read(reply->pos + 16, &total) != RDY_OK)
+    {
+        return RDY_ERROR;
+    }
+
+    reply->pos += RDY_BATCH_REPLY_RUN_LEN;
+
+    memset(state, 0, sizeof(rdy_batch_state_t));
+
+    *got = n;
+    state->bucket.spent = spent;
+    state->total = total;
 
     return RDY_OK;
 }

@@ -45,6 +45,9 @@
 #define RDY_BATCH_REQUEST_LEN  1
 #define RDY_BATCH_LIMIT_LEN    33
 #define RDY_BATCH_TAKE_LEN     42
+#define RDY_BATCH_RUN_LEN      34
+#define RDY_BATCH_RUN_NEED_LEN 1
+#define RDY_BATCH_RUN_NEED     255
 #define RDY_BATCH_CHARGE_LEN   34
 #define RDY_BATCH_HOLD_LEN     34
 
@@ -58,6 +61,7 @@
 #define RDY_BATCH_REPLY_REQUEST_LEN  1
 #define RDY_BATCH_REPLY_LIMIT_LEN    33
 #define RDY_BATCH_REPLY_TAKE_LEN     48
+#define RDY_BATCH_REPLY_RUN_LEN      24
 #define RDY_BATCH_REPLY_HOLD_LEN     8
 
 
@@ -121,6 +125,15 @@ size_t rdy_batch_take(u_char *dst, const rdy_rate_t *rate, uint64_t need,
 
 
 /*
+ * The same for n buckets with the same numbers and no lease, at less cost:
+ * opens a run, which is followed by rdy_batch_run_need() for each of them,
+ * need being 1 .. RDY_BATCH_RUN_NEED.
+ */
+size_t rdy_batch_run(u_char *dst, const rdy_rate_t *rate, rdy_uint_t n);
+size_t rdy_batch_run_need(u_char *dst, rdy_uint_t need);
+
+
+/*
  * Charges what was admitted elsewhere, whether it fits or not, or gives back
  * what was not used: of a bucket in millionths of a request, of a quota in
  * requests.  The total of a bucket counts whole requests charged, and nothing
@@ -161,6 +174,12 @@ rdy_int_t rdy_batch_reply_limit(rdy_batch_reply_t *reply,
 
 rdy_int_t rdy_batch_reply_take(rdy_batch_reply_t *reply,
     const rdy_rate_t *rate, uint64_t *got, uint64_t *extra,
+    rdy_batch_state_t *state);
+
+
+/* the same for the next bucket of a run */
+
+rdy_int_t rdy_batch_reply_run(rdy_batch_reply_t *reply, uint64_t *got,
     rdy_batch_state_t *state);
 
 

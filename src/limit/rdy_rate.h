@@ -49,6 +49,11 @@ typedef struct {
 } rdy_rate_t;
 
 
+#define rdy_rate_same(a, b)                                                   \
+    ((a)->count == (b)->count && (a)->period == (b)->period                   \
+     && (a)->burst == (b)->burst && (a)->kind == (b)->kind)
+
+
 typedef struct {
     uint64_t   spent;           /* millionths of a request */
     uint64_t   at;              /* us: drained up to here */

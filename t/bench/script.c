@@ -187,7 +187,7 @@ load(const char *path)
 }
 
 
-/* sends one call of n keys, each the only limit of a request */
+/* sends one call of n keys, each the only limit of a request: a run */
 
 static void
 ask(int n)
@@ -201,9 +201,10 @@ ask(int n)
     p = ops;
     p += rdy_batch_begin(p, (u_char *) "benchers");
 
+    p += rdy_batch_run(p, &rate, n);
+
     for (i = 0; i < n; i++) {
-        p += rdy_batch_request(p, 1);
-        p += rdy_batch_limit(p, &rate, 1, 0);
+        p += rdy_batch_run_need(p, 1);
     }
 
     len = p - ops;
