@@ -24,6 +24,7 @@ readiness_rate ${s}7 key=\$arg_k rate=7r/15m burst=10 $redis;
 readiness_rate ${s}1 key=\$arg_k rate=1r/d burst=100 $redis;
 readiness_rate ${s}f key=\$arg_k rate=1000r/s burst=1 $redis;
 readiness_rate ${s}s key=\$arg_k rate=1r/s $redis;
+readiness_rate ${s}2 key=\$arg_k rate=1r/2s $redis;
 CONF
 }
 
@@ -38,6 +39,8 @@ location /$_/7 { readiness_limit ${_}7; proxy_pass http://%%APP%%; }
 location /$_/1 { readiness_limit ${_}1; proxy_pass http://%%APP%%; }
 location /$_/f { readiness_limit ${_}f; proxy_pass http://%%APP%%; }
 location /$_/s { readiness_limit ${_}s; proxy_pass http://%%APP%%; }
+location /$_/2 { readiness_limit ${_}2; proxy_pass http://%%APP%%; }
+location /$_/look { readiness_limit ${_}3 cost=0; proxy_pass http://%%APP%%; }
 location /$_/html { readiness_limit ${_}3; readiness_problem off;
                     proxy_pass http://%%APP%%; }
 location /$_/503 { readiness_limit ${_}3; readiness_limit_status 503;
@@ -78,7 +81,9 @@ server {
 }
 CONF
 
-my %source = (z => 'local', r => 'redis');
+# Who decides what passes, and who refuses once a key is known to be spent.
+
+my %source = (z => ['local', 'local'], r => ['redis', 'refusal_cache']);
 
 for my $s (qw(z r)) {
     burst($s);
@@ -88,6 +93,7 @@ for my $s (qw(z r)) {
     statuses($s);
     head_and_http2($s);
     refill($s);
+    told_back($s);
     empty_key($s);
 }
 
@@ -109,6 +115,16 @@ sub near {
 }
 
 
+# The same of a refusal.  The ends of those that this nginx knows of are spread
+# over 100 ms, which is told: that may be one second more, and no other.
+
+sub near_refused {
+    my ($s, $got, $want, $name) = @_;
+    near($got, $s eq 'r' ? $want + 1 : $want, $name);
+    return;
+}
+
+
 sub burst {
     my ($s) = @_;
     my @r = map { $t->get("/$s/3?k=burst") } 1 .. 5;
@@ -124,7 +140,8 @@ sub burst {
         [2, 1, 0, 0, 0], "$s: what remains");
 
     my @next = map { $_->header('RateLimit') =~ /;t=(\d+)\z/ } @r;
-    near($_, 28800, "$s: a third of a day until one more") for @next;
+    near($_, 28800, "$s: a third of a day until one more") for @next[0 .. 2];
+    near_refused($s, $_, 28800, "$s: and when refused") for @next[3, 4];
     is($r[2]->count('Retry-After'), 0, "$s: no Retry-After on what passes");
     is($r[3]->header('Retry-After'), $next[3],
         "$s C12: Retry-After is t of the refused");
@@ -137,8 +154,11 @@ sub burst {
     @lines = $t->lines('decision.log', 'url.path' => "/$s/3");
     my $l = $lines[3]{'readiness.limits'}[0];
     is($lines[3]{'readiness.reason'}, 'rate_limited', "$s: the reason");
-    is("$l->{name} $l->{limit} $l->{remaining} $l->{source}",
-        "${s}3 3 0 $source{$s}", "$s: the limit in the log");
+    is("$l->{name} $l->{limit} $l->{remaining}", "${s}3 3 0",
+        "$s: the limit in the log");
+    is(join(' ', map { $_->{'readiness.limits'}[0]{source} } @lines),
+        join(' ', map { $source{$s}[$_] } 0, 0, 0, 1, 1, 0),
+        "$s: and who decided");
     is($l->{retry_after_s}, $next[3], "$s: and its Retry-After");
     near($l->{reset_s}, 86400, "$s: and when it is full");
     return;
@@ -157,7 +177,8 @@ sub rounding {
     $t->get("/$s/7?k=a") for 2 .. 10;
     $r = $t->get("/$s/7?k=a");
     is($r->status, 429, "$s: ten pass, though seven a period");
-    near($r->header('Retry-After'), 129, "$s: back when one has refilled");
+    near_refused($s, $r->header('Retry-After'), 129,
+        "$s: back when one has refilled");
 
     $r = $t->get("/$s/1?k=a");
     is($r->header('RateLimit-Policy'), "\"${s}1\";q=100;w=8640000",
@@ -187,7 +208,8 @@ sub old_forms {
     $r = $t->get("/$s/legacy?k=l");
     is($r->header('RateLimit-Remaining'), 0, "$s: nothing remains");
     near($r->header('RateLimit-Reset'), 86400, "$s: Reset is until full");
-    near($r->header('Retry-After'), 28800, "$s: Retry-After until one more");
+    near_refused($s, $r->header('Retry-After'), 28800,
+        "$s: Retry-After until one more");
 
     my $before = time;
     $r = $t->get("/$s/x?k=x");
@@ -204,7 +226,8 @@ sub old_forms {
     $t->get("/$s/off?k=off") for 1 .. 3;
     $r = $t->get("/$s/off?k=off");
     is(grep({ /ratelimit/ } $r->names), 0, "$s: off");
-    near($r->header('Retry-After'), 28800, "$s: Retry-After all the same");
+    near_refused($s, $r->header('Retry-After'), 28800,
+        "$s: Retry-After all the same");
     return;
 }
 
@@ -228,8 +251,11 @@ sub several {
     $t->get("/$s/7?k=two");
     $r = $t->get("/$s/two?k=two");
     is($r->status, 429, "$s: refused by one");
-    like($r->header('RateLimit'), qr/^"${s}7";r=0;t=\d+, "${s}3";r=1;t=\d+\z/,
-        "$s C07: the other was not charged");
+    my $other = $s eq 'z' ? qr/, "z3";r=1;t=\d+/ : qr//;
+    like($r->header('RateLimit'), qr/^"${s}7";r=0;t=\d+$other\z/,
+        "$s C12: the other is told where it was looked at");
+    like($t->get("/$s/look?k=two")->header('RateLimit'), qr/^"${s}3";r=1;/,
+        "$s C07: and was not charged");
     is($r->header('RateLimit-Limit'), 10, "$s: the one that refused is told");
     is(($r->header('RateLimit') =~ /t=(\d+)/)[0], $r->header('Retry-After'),
         "$s: its t is Retry-After");
@@ -255,14 +281,15 @@ sub statuses {
         is($r->status, $code, "$s: readiness_limit_status $code");
         is($r->count('Retry-After'), $code == 503 ? 1 : 0,
             "$s C12: Retry-After on $code");
-        near(($r->header('RateLimit') =~ /r=0;t=(\d+)/)[0], 28800,
-            "$s: and the limit");
+        near_refused($s, ($r->header('RateLimit') =~ /r=0;t=(\d+)/)[0],
+            28800, "$s: and the limit");
     }
 
     $t->get("/$s/3?k=html") for 1 .. 3;
     my $r = $t->get("/$s/html?k=html");
     is($r->status, 429, "$s: problem off");
-    near($r->header('Retry-After'), 28800, "$s: its Retry-After");
+    near_refused($s, $r->header('Retry-After'), 28800,
+        "$s: its Retry-After");
     like($r->header('RateLimit'), qr/r=0/, "$s: its limit");
     return;
 }
@@ -275,7 +302,8 @@ sub head_and_http2 {
 
     is(join(' ', map { $_->status } @r), '200 200 200 429',
         "$s C12: HEAD is counted");
-    near($r[3]->header('Retry-After'), 28800, "$s C12: HEAD: Retry-After");
+    near_refused($s, $r[3]->header('Retry-After'), 28800,
+        "$s C12: HEAD: Retry-After");
     like($r[3]->header('RateLimit'), qr/^"${s}3";r=0;t=\d+\z/,
         "$s C12: HEAD: the limit");
     is($c->get("/$s/3?k=head2")->status, 200, "$s: the connection goes on");
@@ -283,7 +311,8 @@ sub head_and_http2 {
     my $h2 = $t->h2(port => 1);
     @r = map { $h2->get("/$s/3?k=h2") } 1 .. 4;
     is(join(' ', map { $_->status } @r), '200 200 200 429', "$s: HTTP/2");
-    near($r[3]->header('retry-after'), 28800, "$s C12: HTTP/2: Retry-After");
+    near_refused($s, $r[3]->header('retry-after'), 28800,
+        "$s C12: HTTP/2: Retry-After");
     is($r[3]->header('ratelimit-policy'), "\"${s}3\";q=3;w=86400",
         "$s C12: HTTP/2: the policy");
     is($h2->request('HEAD', "/$s/3?k=h2")->status, 429,
@@ -295,7 +324,7 @@ sub head_and_http2 {
 }
 
 
-# The only rate here that does refill.
+# The rates here that do refill.
 
 sub refill {
     my ($s) = @_;
@@ -313,6 +342,30 @@ sub refill {
 
     wait_for { $t->get("/$s/s?k=a")->status == 200 } 20, "$s: it refills";
     cmp_ok(now() - $from, '>=', 0.99, "$s C13: not before its time");
+    return;
+}
+
+
+# Who comes when he was told is admitted, spread or not.
+
+sub told_back {
+    my ($s) = @_;
+    my $from = now();
+    my ($last, $back) = ($from, 0);
+
+    is($t->get("/$s/2?k=a")->status, 200, "$s: one in two seconds");
+
+    wait_for {
+        my $asked = now();
+        my $r = $t->get("/$s/2?k=a");
+        return 1 if $r->status == 200;
+        $last = $asked;
+        $back ||= now() + $r->header('Retry-After');
+        return 0;
+    } 20, "$s: it refills";
+
+    cmp_ok($last, '<', $back, "$s C12: not refused after Retry-After");
+    cmp_ok(now() - $from, '>=', 1.99, "$s C13: nor admitted before its time");
     return;
 }
 
