@@ -43,6 +43,8 @@ my $rates = join '', map {
 
 my $locations = join '', map {
     "location /$_ { readiness_limit $_; proxy_pass http://%%APP%%; }\n"
+    . "location /$_/look { readiness_limit $_ cost=0;"
+    . " proxy_pass http://%%APP%%; }\n"
 } @names;
 
 $t->conf(<<"CONF", workers => 2)->run;
@@ -96,7 +98,10 @@ sub counts {
         "$name: counted");
     my @l = $t->lines('decision.log', 'url.path' => "/$name");
     is(join(' ', map { $_->{'readiness.limits'}[0]{source} } @l),
-        'redis redis redis redis redis', "$name: by Redis");
+        'redis redis redis refusal_cache refusal_cache', "$name: by Redis");
+    is($t->get("/$name/look?k=a")->status, 200, "$name: a look always passes");
+    is((($t->lines('decision.log', 'url.path' => "/$name/look"))[0]
+        {'readiness.limits'}[0]{source}), 'redis', "$name: it is at Redis");
     return;
 }
 
