@@ -35,6 +35,7 @@ server {
     listen 127.0.0.1:%%PORT1%% http2;
     readiness on;
     location / { readiness_limit api; proxy_pass http://%%APP%%; }
+    location /look { readiness_limit api cost=0; proxy_pass http://%%APP%%; }
 }
 CONF
 
@@ -60,6 +61,15 @@ sub exhaust {
     my ($key, $name) = @_;
     ok((wait_for { (wave($key)->{429} || 0) == 80 } 30), $name);
     return;
+}
+
+# what remains in Redis: a look is never answered from memory
+
+sub left {
+    my ($key) = @_;
+    my ($n) = ($t->get("/look?key=$key")->header('RateLimit') || '')
+              =~ /r=(\d+)/;
+    return $n;
 }
 
 sub promoted {
@@ -88,6 +98,8 @@ ok((wait_for { $two->info('replication')->{slave_repl_offset} >= $offset } 10),
 $one->kill;
 wave($_) for qw(had full);
 promoted($two, 'state that was replicated');
+is(left('had'), $LIMIT - $admitted{had}, 'G15 half spent: the replica knows');
+is(left('full'), 0, 'G15 spent: the replica knows');
 exhaust($_, "$_: refused again") for qw(had full);
 is($admitted{had}, $LIMIT, 'G15 half spent, replicated: exactly the limit');
 is($admitted{full}, $LIMIT, 'G15 spent, replicated: not one more');
@@ -117,6 +129,8 @@ is($one->cli('EXISTS', 'rdy:api:{lost}'), 0, 'and lost');
 $two->kill;
 wave('lost');
 promoted($one, 'state that was lost');
+ok((wait_for { (wave('lost')->{200} || 0) > 0 } 20),
+   'lost: asked for, though it was known to be spent');
 exhaust('lost', 'lost: refused again');
 cmp_ok($admitted{lost}, '>', $LIMIT, 'G15 lost: a new window');
 cmp_ok($admitted{lost}, '<=', 2 * $LIMIT,
