@@ -109,7 +109,7 @@ sub counts {
         "$name: counted");
     my @l = $t->lines('decision.log', 'url.path' => "/$name");
     is(join(' ', map { $_->{'readiness.limits'}[0]{source} } @l),
-        'redis redis redis redis redis', "$name: by Redis");
+        'redis redis redis refusal_cache refusal_cache', "$name: by Redis");
     return;
 }
 
