@@ -40,12 +40,18 @@ CONF
 for my $name (qw(main named)) {
     ok((wait_for { $t->get("/$name?k=first")->status == 200 } 20),
        "$name: at first");
-    my %sum;
+    my $from = () = $t->lines;
+    my (%sum, %source);
     for my $k (1 .. 60) {
         my @r = map { $t->get("/$name?k=$k")->status } 1 .. 3;
         $sum{"@r"}++;
     }
     is_deeply(\%sum, { '200 200 429' => 60 }, "$name: sixty keys are counted");
+
+    $source{"$_->{'readiness.decision'} $_->{'readiness.limits'}[0]{source}"}++
+        for splice @{ [$t->lines] }, $from;
+    is_deeply(\%source, { 'allow redis' => 120, 'deny refusal_cache' => 60 },
+              "$name: by Redis, until they are spent");
 }
 
 for my $i (0 .. 2) {
@@ -56,9 +62,6 @@ for my $i (0 .. 2) {
         split /\n/, $nodes[$i]->cli('CLIENT', 'LIST');
     is(scalar @clients, 1, "node $i was asked by nobody in plain text");
 }
-
-is(scalar(grep { $_->{'readiness.limits'}[0]{source} ne 'redis' } $t->lines),
-   0, 'all by Redis');
 
 # one of the nodes becomes somebody else
 
