@@ -100,7 +100,9 @@ ngx_readiness_asker_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
     ngx_queue_init(&asker->gather);
     ngx_queue_init(&asker->free);
     ngx_queue_init(&asker->idle);
-    ngx_queue_init(&asker->leases);
+
+    ngx_rbtree_init(&asker->leases, &asker->leases_nil,
+                    ngx_rbtree_insert_timer_value);
 
     ngx_rbtree_init(&asker->slots, &asker->slots_nil,
                     ngx_str_rbtree_insert_value);

@@ -85,12 +85,11 @@ struct ngx_readiness_take_s {
     ngx_uint_t                   hashed;
     ngx_uint_t                   need;
     ngx_uint_t                   extra;
-    ngx_queue_t                  lease;  /* by the end of its permits */
-    ngx_msec_t                   lease_end;
-    ngx_uint_t                   generation;
+    ngx_rbtree_node_t            lease;  /* by the end of permits, ms */
     size_t                       size;   /* of the name's memory */
     uint32_t                     hash32; /* of the name */
-    unsigned                     sent:1; /* a call is under way */
+    unsigned                     sent:1; /* a call is under way, or over and
+                                            those who waited not told yet */
     unsigned                     spent:1;    /* so said the last answer */
     unsigned                     resting:1;  /* is idle */
     unsigned                     leased:1;   /* permits will have an end */
@@ -144,8 +143,11 @@ struct ngx_readiness_asker_s {
     ngx_queue_t                  free;       /* takes */
     ngx_queue_t                  idle;       /* takes, the oldest first */
     ngx_uint_t                   nidle;
-    ngx_queue_t                  leases;     /* takes, by lease_end */
+    ngx_rbtree_t                 leases;     /* takes */
+    ngx_rbtree_node_t            leases_nil;
     ngx_event_t                  lease;
+    uint64_t                     since;      /* us: permits are given back */
+    ngx_uint_t                   generation; /* that came since it is this */
 
     ngx_rbtree_t                 slots;      /* ngx_readiness_slots_t */
     ngx_rbtree_node_t            slots_nil;
@@ -247,7 +249,7 @@ void ngx_readiness_take_leave(ngx_readiness_ask_t *ask);
 
 /* sets need and extra of a take that is to be sent, and says that it was */
 void ngx_readiness_take_count(ngx_readiness_take_t *take);
-void ngx_readiness_take_sent(ngx_readiness_take_t *take);
+void ngx_readiness_take_sent(ngx_readiness_take_t *take, uint64_t now);
 
 /*
  * The answer: got of the waiting requests are admitted, extra more are held.

@@ -386,7 +386,7 @@ ngx_readiness_batch_sent(ngx_readiness_batch_t *batch)
             break;
 
         case NGX_READINESS_ITEM_TAKE:
-            ngx_readiness_take_sent(place->item);
+            ngx_readiness_take_sent(place->item, batch->sent_at);
             break;
 
         case NGX_READINESS_ITEM_CHARGE:
@@ -587,7 +587,7 @@ ngx_readiness_batch_learn(ngx_readiness_state_t *state,
         answer.asked = 0;
         answer.extra = 0;
         answer.total = found->total;
-        answer.until = state->refused ? state->view.retry : 0;
+        answer.until = state->view.retry;
 
         answer.known.spent = (state->numbers.kind == RDY_RATE_BUCKET)
                              ? found->bucket.spent : found->used;

@@ -19,7 +19,8 @@
 #include "limit/ngx_readiness_ask.h"
 
 
-#define NGX_READINESS_TAKE_TEXT  96
+#define NGX_READINESS_TAKE_TEXT   96
+#define NGX_READINESS_TAKE_SLACK  8      /* ms: nginx's clock may be behind */
 
 
 static ngx_readiness_take_t *ngx_readiness_take_find(
@@ -33,6 +34,11 @@ static ngx_int_t ngx_readiness_take_text(ngx_readiness_take_t *take,
 static void ngx_readiness_take_learn(ngx_readiness_take_t *take,
     uint64_t got, uint64_t extra, const rdy_batch_state_t *state,
     rdy_rate_view_t *view);
+static void ngx_readiness_take_lease(ngx_readiness_take_t *take);
+static uint64_t ngx_readiness_take_since(ngx_readiness_asker_t *asker,
+    uint64_t at);
+static void ngx_readiness_take_lease_until(ngx_readiness_take_t *take,
+    uint64_t us);
 static void ngx_readiness_take_tell(ngx_readiness_ask_t *ask,
     const rdy_rate_view_t *view, ngx_uint_t admitted, uint64_t sent_at);
 static void ngx_readiness_take_again(ngx_readiness_take_t *take);
@@ -183,11 +189,11 @@ ngx_readiness_take_text(ngx_readiness_take_t *take,
 
 
 void
-ngx_readiness_take_sent(ngx_readiness_take_t *take)
+ngx_readiness_take_sent(ngx_readiness_take_t *take, uint64_t now)
 {
     take->sent = 1;
     take->item.gathered = 0;
-    take->sent_at = ngx_readiness_now();
+    take->sent_at = now;
 }
 
 
@@ -234,7 +240,12 @@ ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
         ngx_readiness_take_learn(take, got, extra, state, &view);
     }
 
-    /* what they run on to may come back here, and may take others with it */
+    /*
+     * What they run on to may come back here, and may take others with it:
+     * until all are told, whoever comes waits, and nobody frees this.
+     */
+
+    take->sent = 1;
 
     ngx_queue_init(&asks);
 
@@ -261,8 +272,6 @@ ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
         ngx_readiness_ask_answer(ask, state == NULL);
     }
 
-    take->sent = 0;
-
     ngx_readiness_take_again(take);
 }
 
@@ -271,10 +280,7 @@ static void
 ngx_readiness_take_learn(ngx_readiness_take_t *take, uint64_t got,
     uint64_t extra, const rdy_batch_state_t *state, rdy_rate_view_t *view)
 {
-    rdy_lease_answer_t      answer;
-    ngx_readiness_asker_t  *asker;
-
-    asker = take->asker;
+    rdy_lease_answer_t  answer;
 
     rdy_batch_view(&take->numbers, state, 1, view);
 
@@ -294,19 +300,41 @@ ngx_readiness_take_learn(ngx_readiness_take_t *take, uint64_t got,
     ngx_readiness_known_answer(take->rate, &take->numbers, &take->key,
                                take->hash, &take->hashed, &answer);
 
-    if (extra == 0 || take->leased) {
-        return;
+    if (extra) {
+        ngx_readiness_take_lease(take);
     }
+}
 
-    take->leased = 1;
-    take->generation = ngx_readiness_redis_generation(asker->redis);
-    take->lease_end = ngx_current_msec + RDY_LEASE_LIFE / 1000;
 
-    ngx_queue_insert_tail(&asker->leases, &take->lease);
+/* permits have come in: their end is to be looked after */
+
+static void
+ngx_readiness_take_lease(ngx_readiness_take_t *take)
+{
+    ngx_readiness_asker_t  *asker;
+
+    asker = take->asker;
+
+    (void) ngx_readiness_take_since(asker, take->sent_at);
+
+    if (!take->leased) {
+        ngx_readiness_take_lease_until(take, RDY_LEASE_LIFE);
+    }
 
     if (!asker->lease.timer_set) {
-        ngx_add_timer(&asker->lease, RDY_LEASE_LIFE / 1000);
+        ngx_add_timer(&asker->lease, RDY_LEASE_LIFE / 1000
+                                     + NGX_READINESS_TAKE_SLACK);
     }
+}
+
+
+static void
+ngx_readiness_take_lease_until(ngx_readiness_take_t *take, uint64_t us)
+{
+    take->leased = 1;
+    take->lease.key = ngx_current_msec + us / 1000 + NGX_READINESS_TAKE_SLACK;
+
+    ngx_rbtree_insert(&take->asker->leases, &take->lease);
 }
 
 
@@ -365,6 +393,8 @@ ngx_readiness_take_again(ngx_readiness_take_t *take)
 
         ngx_queue_insert_tail(&take->asks, q);
     }
+
+    take->sent = 0;
 
     if (!ngx_queue_empty(&take->asks)) {
         ngx_readiness_ask_gather(take->asker, &take->item, 0);
@@ -466,7 +496,7 @@ ngx_readiness_take_free(ngx_readiness_take_t *take)
     *link = take->next;
 
     if (take->leased) {
-        ngx_queue_remove(&take->lease);
+        ngx_rbtree_delete(&take->asker->leases, &take->lease);
         take->leased = 0;
     }
 
@@ -477,51 +507,68 @@ ngx_readiness_take_free(ngx_readiness_take_t *take)
 
 
 /*
- * Permits whose life is over are given back, once; not if the connection or
- * the master has changed since, for then nobody knows what was charged.
+ * Nobody knows what was charged before a connection was lost or the master
+ * changed: permits from before that, or if nobody has noticed yet from before
+ * `at`, are not given back.
  */
+
+static uint64_t
+ngx_readiness_take_since(ngx_readiness_asker_t *asker, uint64_t at)
+{
+    ngx_uint_t  generation;
+
+    generation = ngx_readiness_redis_generation(asker->redis);
+
+    if (asker->generation != generation) {
+        asker->generation = generation;
+        asker->since = at;
+    }
+
+    return asker->since;
+}
+
+
+/* permits whose life is over are given back, once */
 
 void
 ngx_readiness_take_lease_handler(ngx_event_t *ev)
 {
-    uint64_t                n;
-    ngx_uint_t              more;
-    ngx_queue_t            *q;
+    uint64_t                n, end, since;
     ngx_msec_int_t          left;
+    ngx_rbtree_node_t      *node;
     ngx_readiness_take_t   *take;
     ngx_readiness_asker_t  *asker;
 
     asker = (ngx_readiness_asker_t *)
                 ((u_char *) ev - offsetof(ngx_readiness_asker_t, lease));
 
-    while (!ngx_queue_empty(&asker->leases)) {
+    since = ngx_readiness_take_since(asker, ngx_readiness_now());
 
-        q = ngx_queue_head(&asker->leases);
-        take = ngx_queue_data(q, ngx_readiness_take_t, lease);
-        left = (ngx_msec_int_t) (take->lease_end - ngx_current_msec);
+    while (asker->leases.root != asker->leases.sentinel) {
+
+        node = ngx_rbtree_min(asker->leases.root, asker->leases.sentinel);
+        left = (ngx_msec_int_t) (node->key - ngx_current_msec);
 
         if (left > 0) {
             ngx_add_timer(ev, left);
             return;
         }
 
-        ngx_queue_remove(q);
+        take = ngx_rbtree_data(node, ngx_readiness_take_t, lease);
+
+        ngx_rbtree_delete(&asker->leases, node);
+        take->leased = 0;
 
         n = ngx_readiness_known_old(take->rate, &take->numbers, take->hash,
-                                    &more);
+                                    since, &end);
 
-        if (take->generation == ngx_readiness_redis_generation(asker->redis)) {
-            ngx_readiness_ask_charge(asker, &take->numbers, &take->name,
-                                     take->item.slot, n * RDY_RATE_UNIT, 1);
-        }
+        ngx_readiness_ask_charge(asker, &take->numbers, &take->name,
+                                 take->item.slot, n * RDY_RATE_UNIT, 1);
 
-        if (more) {
-            take->lease_end = ngx_current_msec + RDY_LEASE_LIFE / 1000;
-            ngx_queue_insert_tail(&asker->leases, q);
+        if (end) {
+            ngx_readiness_take_lease_until(take, end);
             continue;
         }
-
-        take->leased = 0;
 
         if (take->resting && !take->spent) {
             ngx_readiness_take_wake(take);

@@ -182,10 +182,13 @@ void ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
 /* the same for one state of these; 1: it is decided */
 ngx_uint_t ngx_readiness_known_one(ngx_readiness_state_t *state);
 
-/* takes the permits out that are too old, and returns how many are to be given
-   back; *more: there are younger ones */
+/*
+ * Takes the permits out that are too old, and returns how many are to be given
+ * back, of those since then; *end: us until the next will be, 0: none are left.
+ */
 uint64_t ngx_readiness_known_old(const ngx_readiness_rate_t *rate,
-    const rdy_rate_t *numbers, const uint64_t hash[2], ngx_uint_t *more);
+    const rdy_rate_t *numbers, const uint64_t hash[2], uint64_t since,
+    uint64_t *end);
 
 
 /* slots: ngx_readiness_limit_hold.c */

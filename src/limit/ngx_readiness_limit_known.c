@@ -48,33 +48,35 @@ ngx_readiness_known_check(ngx_readiness_ctx_t *ctx)
 ngx_uint_t
 ngx_readiness_known_one(ngx_readiness_state_t *state)
 {
-    uint64_t      now, retry;
+    uint64_t      now, told;
     rdy_lease_e   found;
     rdy_lease_t  *lease;
 
-    now = ngx_readiness_now();
-
-    if (now >= ngx_readiness_zone_own->shared->spent_until
-        && state->rate->lease == 0)
+    if (state->rate->lease == 0
+        && ngx_readiness_now() >= ngx_readiness_zone_own->shared->spent_until)
     {
         return 0;
     }
 
     ngx_readiness_state_hash(state);
 
-    retry = 0;
+    told = 0;
     found = RDY_LEASE_ASK;
 
     ngx_readiness_zone_lock();
 
+    /* not before: what others have dated meanwhile must not be to come */
+
+    now = ngx_readiness_now();
     lease = ngx_readiness_known_find(state->rate, state->hash);
 
     if (lease) {
         found = rdy_lease_check(lease, &state->numbers, state->cost,
-                                state->rate->lease, now, &retry);
+                                state->rate->lease, now, &told);
 
         if (found != RDY_LEASE_ASK) {
-            ngx_readiness_known_view(state, lease, now, retry);
+            ngx_readiness_known_view(state, lease, now,
+                                     found == RDY_LEASE_REFUSED ? told : 0);
         }
     }
 
@@ -94,6 +96,7 @@ ngx_readiness_known_one(ngx_readiness_state_t *state)
     }
 
     state->charged = NGX_READINESS_CHARGED_LEASE;
+    state->charged_at = told;
     state->source = NGX_READINESS_SOURCE_LEASE;
 
     return 1;
@@ -143,7 +146,8 @@ ngx_readiness_known_put_back(ngx_readiness_state_t *state)
     lease = ngx_readiness_known_find(state->rate, state->hash);
 
     if (lease) {
-        rdy_lease_put_back(lease, state->cost, ngx_readiness_now());
+        rdy_lease_put_back(lease, state->cost, state->charged_at,
+                           ngx_readiness_now());
     }
 
     ngx_readiness_zone_unlock();
@@ -158,10 +162,9 @@ ngx_readiness_known_size(const ngx_readiness_rate_t *rate,
     ngx_uint_t   evicted;
     rdy_cell_t  *cell;
 
-    now = ngx_readiness_now();
-
     ngx_readiness_zone_lock();
 
+    now = ngx_readiness_now();
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
     cell = rdy_cells_get(ngx_readiness_zone_own->cells, rate->cell, hash, now,
@@ -184,6 +187,7 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
     uint64_t                 now, room, full;
     ngx_uint_t               evicted;
     rdy_cell_t              *cell;
+    rdy_lease_t             *lease;
     ngx_readiness_shared_t  *shared;
 
     room = numbers->burst;
@@ -203,10 +207,7 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
         *hashed = 1;
     }
 
-    now = ngx_readiness_now();
     shared = ngx_readiness_zone_own->shared;
-
-    answer->known.at = now;
     answer->random = (uint32_t) ngx_random();
 
     full = RDY_LEASE_CAP;
@@ -222,15 +223,21 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
 
     ngx_readiness_zone_lock();
 
+    now = ngx_readiness_now();
+    answer->known.at = now;
+
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
     cell = rdy_cells_get(ngx_readiness_zone_own->cells, rate->cell, hash, now,
                          &evicted);
 
-    rdy_lease_answer(ngx_readiness_cell_lease(cell), numbers, rate->lease,
-                     answer, now);
+    lease = ngx_readiness_cell_lease(cell);
 
-    cell->full_at = now + full;
+    rdy_lease_answer(lease, numbers, rate->lease, answer, now);
+
+    /* what is owed for an outage is kept as long as it was then to be kept */
+
+    cell->full_at = ngx_max(now + full, lease->outage ? cell->full_at : 0);
 
     if (answer->until) {
         full = ngx_min(answer->until + RDY_LEASE_SPREAD, RDY_LEASE_CAP);
@@ -243,22 +250,23 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
 
 uint64_t
 ngx_readiness_known_old(const ngx_readiness_rate_t *rate,
-    const rdy_rate_t *numbers, const uint64_t hash[2], ngx_uint_t *more)
+    const rdy_rate_t *numbers, const uint64_t hash[2], uint64_t since,
+    uint64_t *end)
 {
     uint64_t      n, now;
     rdy_lease_t  *lease;
 
     n = 0;
-    *more = 0;
-    now = ngx_readiness_now();
+    *end = 0;
 
     ngx_readiness_zone_lock();
 
+    now = ngx_readiness_now();
     lease = ngx_readiness_known_find(rate, hash);
 
     if (lease) {
-        n = rdy_lease_old(lease, numbers, now);
-        *more = (rdy_lease_held(lease, now) != 0);
+        n = rdy_lease_old(lease, numbers, since, now);
+        *end = rdy_lease_end(lease, now);
     }
 
     ngx_readiness_zone_unlock();

@@ -11,6 +11,7 @@
 #define RDY_LEASE_FIRST  1              /* a quarter of a permit */
 #define RDY_LEASE_SEEN   8
 #define RDY_LEASE_MANY   1024
+#define RDY_LEASE_LATER  127            /* ms */
 
 #define rdy_lease_ms(us)          ((uint32_t) ((us) / 1000))
 
@@ -18,8 +19,14 @@
 #define rdy_lease_age(then, now)  ((uint32_t) (rdy_lease_ms(now) - (then)))
 
 
+static rdy_uint_t rdy_lease_known(const rdy_lease_t *l,
+    const rdy_rate_t *rate, uint64_t cost);
+static rdy_uint_t rdy_lease_believed(const rdy_lease_t *l, uint64_t now);
+static rdy_uint_t rdy_lease_young(const rdy_lease_t *l, rdy_uint_t i,
+    uint64_t now);
 static uint64_t rdy_lease_take(rdy_lease_t *l, uint64_t n, uint64_t now);
-static void rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at);
+static void rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at,
+    uint64_t now);
 static void rdy_lease_refuse(rdy_lease_t *l, const rdy_rate_t *rate,
     uint64_t lease, const rdy_lease_answer_t *answer, uint64_t now);
 static void rdy_lease_count(rdy_lease_t *l, const rdy_lease_answer_t *answer);
@@ -41,17 +48,23 @@ rdy_lease_mark(const rdy_rate_t *rate)
 
 rdy_lease_e
 rdy_lease_check(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t cost,
-    uint64_t lease, uint64_t now, uint64_t *retry)
+    uint64_t lease, uint64_t now, uint64_t *told)
 {
-    if (rdy_lease_take(l, cost, now) == cost) {
+    uint64_t  date;
+
+    date = rdy_lease_take(l, cost, now);
+
+    if (date) {
+        *told = date;
         return RDY_LEASE_HELD;
     }
 
-    if (now < l->refused
-        && (uint32_t) (l->believed - rdy_lease_ms(now)) <= RDY_LEASE_CAP / 1000
-        && cost >= l->cost && l->mark == rdy_lease_mark(rate))
-    {
-        *retry = l->refused - now;
+    if (!rdy_lease_known(l, rate, cost)) {
+        return RDY_LEASE_ASK;
+    }
+
+    if (rdy_lease_believed(l, now)) {
+        *told = l->refused - now + l->later * 1000;
         return RDY_LEASE_REFUSED;
     }
 
@@ -59,7 +72,7 @@ rdy_lease_check(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t cost,
         && l->skip)
     {
         l->skip--;
-        *retry = l->paused - now;
+        *told = l->paused - now;
         return RDY_LEASE_REFUSED;
     }
 
@@ -67,17 +80,46 @@ rdy_lease_check(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t cost,
 }
 
 
-void
-rdy_lease_put_back(rdy_lease_t *l, uint64_t cost, uint64_t now)
+/* what is known to be refused stands for these numbers and this cost */
+
+static rdy_uint_t
+rdy_lease_known(const rdy_lease_t *l, const rdy_rate_t *rate, uint64_t cost)
 {
-    /* as old as the oldest that are held: it lapses with them */
+    return l->cost && cost >= l->cost && l->mark == rdy_lease_mark(rate);
+}
 
-    if (l->held[0]) {
-        l->held[0] += cost < (uint64_t) UINT16_MAX - l->held[0] ? cost : 0;
 
-    } else {
-        rdy_lease_add(l, cost, now);
+static rdy_uint_t
+rdy_lease_believed(const rdy_lease_t *l, uint64_t now)
+{
+    uint32_t  left;
+
+    left = l->believed - rdy_lease_ms(now);
+
+    return now < l->refused && left && left <= RDY_LEASE_CAP / 1000;
+}
+
+
+void
+rdy_lease_put_back(rdy_lease_t *l, uint64_t cost, uint64_t date, uint64_t now)
+{
+    uint32_t    age;
+    uint64_t    sum;
+    rdy_uint_t  i;
+
+    /* among those that are as old or older, so that its life is no longer */
+
+    age = rdy_lease_age(rdy_lease_ms(date), now);
+
+    i = (l->held[1] && age <= rdy_lease_age(l->held_at[1], now));
+
+    sum = cost < UINT16_MAX ? l->held[i] + cost : UINT16_MAX;
+
+    if (l->held[i] == 0 || age > rdy_lease_age(l->held_at[i], now)) {
+        l->held_at[i] = rdy_lease_ms(date);
     }
+
+    l->held[i] = sum < UINT16_MAX ? sum : UINT16_MAX;
 }
 
 
@@ -98,8 +140,12 @@ rdy_lease_size(rdy_lease_t *l, uint64_t lease, uint64_t now)
     } else if (age > RDY_LEASE_QUICK) {
         l->size = l->size > 1 ? l->size / 2 : RDY_LEASE_FIRST;
 
-    } else if (age <= RDY_LEASE_QUICK / 2) {
-        l->size = l->size * 2 < lease * 4 ? l->size * 2 : lease * 4;
+    } else if (age <= RDY_LEASE_QUICK / 2 && l->size < lease * 4) {
+        l->size *= 2;
+    }
+
+    if (l->size > lease * 4) {
+        l->size = lease * 4;
     }
 
     l->miss = rdy_lease_ms(now);
@@ -121,15 +167,18 @@ void
 rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
     const rdy_lease_answer_t *answer, uint64_t now)
 {
+    uint64_t  extra;
+
+    extra = answer->extra < answer->asked ? answer->extra : answer->asked;
+
     if (answer->asked) {
         l->fetch = 0;
 
-        if (answer->extra < answer->asked && l->size > (answer->extra + 1) * 4)
-        {
-            l->size = (answer->extra + 1) * 4;
+        if (extra < answer->asked && l->size > (extra + 1) * 4) {
+            l->size = (extra + 1) * 4;
         }
 
-        rdy_lease_add(l, answer->extra, answer->sent);
+        rdy_lease_add(l, extra, answer->sent, now);
     }
 
     if (!l->outage) {
@@ -139,15 +188,23 @@ rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
 
     if (answer->until) {
         rdy_lease_refuse(l, rate, lease, answer, now);
+        return;
+    }
 
-    } else if (answer->cost <= l->cost) {
+    /* that much fits, and was asked for after the refusal had come */
+
+    if (answer->cost >= l->cost && l->mark == rdy_lease_mark(rate)
+        && (uint32_t) (l->believed - rdy_lease_ms(answer->sent))
+           <= (RDY_LEASE_CAP - RDY_LEASE_SPREAD) / 1000)
+    {
         l->refused = 0;
     }
 }
 
 
 uint64_t
-rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t now)
+rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t since,
+    uint64_t now)
 {
     uint64_t    n, age, filled;
     rdy_uint_t  i;
@@ -155,17 +212,22 @@ rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t now)
     n = 0;
 
     for (i = 0; i < 2; i++) {
-        age = rdy_lease_age(l->held_at[i], now);
 
-        if (l->held[i] == 0 || age < RDY_LEASE_LIFE / 1000) {
+        if (l->held[i] == 0 || rdy_lease_young(l, i, now)) {
             continue;
         }
 
         /* a ms more, for what the date has cut off; and rounded up */
 
+        age = rdy_lease_age(l->held_at[i], now);
         filled = (age + 1) * rate->count / (rate->period * 1000) + 1;
 
-        n += l->held[i] > filled ? l->held[i] - filled : 0;
+        if (since <= now && age <= now / 1000 - since / 1000
+            && l->held[i] > filled)
+        {
+            n += l->held[i] - filled;
+        }
+
         l->held[i] = 0;
         l->size = 0;
     }
@@ -177,39 +239,75 @@ rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t now)
 uint64_t
 rdy_lease_held(const rdy_lease_t *l, uint64_t now)
 {
-    uint64_t    n;
-    rdy_uint_t  i;
+    uint64_t  n;
 
-    n = 0;
+    n = rdy_lease_young(l, 0, now) ? l->held[0] : 0;
 
-    for (i = 0; i < 2; i++) {
-        if (rdy_lease_age(l->held_at[i], now) < RDY_LEASE_LIFE / 1000) {
-            n += l->held[i];
-        }
-    }
-
-    return n;
+    return n + (rdy_lease_young(l, 1, now) ? l->held[1] : 0);
 }
 
 
-/* all of n permits, the oldest first, or none of them */
+uint64_t
+rdy_lease_end(const rdy_lease_t *l, uint64_t now)
+{
+    uint64_t    end, left;
+    rdy_uint_t  i;
+
+    end = 0;
+
+    for (i = 0; i < 2; i++) {
+
+        if (l->held[i] == 0 || !rdy_lease_young(l, i, now)) {
+            continue;
+        }
+
+        left = RDY_LEASE_LIFE
+               - (uint64_t) rdy_lease_age(l->held_at[i], now) * 1000;
+
+        if (end == 0 || left < end) {
+            end = left;
+        }
+    }
+
+    return end;
+}
+
+
+static rdy_uint_t
+rdy_lease_young(const rdy_lease_t *l, rdy_uint_t i, uint64_t now)
+{
+    return rdy_lease_age(l->held_at[i], now) < RDY_LEASE_LIFE / 1000;
+}
+
+
+/*
+ * All of n permits, the oldest first: the date of the oldest, us; or none of
+ * them: 0.
+ */
 
 static uint64_t
 rdy_lease_take(rdy_lease_t *l, uint64_t n, uint64_t now)
 {
-    uint64_t    left;
+    uint64_t    left, date;
     rdy_uint_t  i;
 
-    if (l->held[0] + l->held[1] < n || rdy_lease_held(l, now) < n) {
+    if (n == 0 || (uint64_t) l->held[0] + l->held[1] < n
+        || rdy_lease_held(l, now) < n)
+    {
         return 0;
     }
 
     left = n;
+    date = 0;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; left; i++) {
 
-        if (rdy_lease_age(l->held_at[i], now) >= RDY_LEASE_LIFE / 1000) {
+        if (l->held[i] == 0 || !rdy_lease_young(l, i, now)) {
             continue;
+        }
+
+        if (date == 0) {
+            date = now - (uint64_t) rdy_lease_age(l->held_at[i], now) * 1000;
         }
 
         if (l->held[i] >= left) {
@@ -221,12 +319,17 @@ rdy_lease_take(rdy_lease_t *l, uint64_t n, uint64_t now)
         l->held[i] = 0;
     }
 
-    return n;
+    return date;
 }
 
 
+/*
+ * The order of writing matters: whoever is killed between two of them loses
+ * permits, and never leaves one twice.
+ */
+
 static void
-rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at)
+rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at, uint64_t now)
 {
     uint64_t  sum;
 
@@ -234,21 +337,29 @@ rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at)
         return;
     }
 
-    if (l->held[1]) {
+    sum = l->held[1];
 
-        /* three dates are two: the newer permits of the older count as old */
+    if (sum) {
+        l->held[1] = 0;
 
-        sum = (uint64_t) l->held[0] + l->held[1];
+        /*
+         * Three dates are two: the newer permits of the older count as old,
+         * unless those have waited in vain for somebody to give them back.
+         */
 
-        if (l->held[0] == 0) {
+        if (l->held[0] && rdy_lease_young(l, 0, now)) {
+            sum += l->held[0];
+
+        } else {
+            l->held[0] = 0;
             l->held_at[0] = l->held_at[1];
         }
 
         l->held[0] = sum < UINT16_MAX ? sum : UINT16_MAX;
     }
 
-    l->held[1] = n < UINT16_MAX ? n : UINT16_MAX;
     l->held_at[1] = rdy_lease_ms(at);
+    l->held[1] = n < UINT16_MAX ? n : UINT16_MAX;
 }
 
 
@@ -256,29 +367,41 @@ static void
 rdy_lease_refuse(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
     const rdy_lease_answer_t *answer, uint64_t now)
 {
-    uint32_t  mark;
-    uint64_t  until, pause;
+    uint64_t  spread, later, pause;
 
-    mark = rdy_lease_mark(rate);
-
-    if (now < l->refused && mark == l->mark && l->cost < answer->cost) {
-
+    if (answer->cost > l->cost && rdy_lease_known(l, rate, answer->cost)
+        && rdy_lease_believed(l, now))
+    {
         /* what refuses less refuses more */
         return;
     }
 
-    until = answer->until;
+    /*
+     * Redis has said so after the call was sent, and not later than now: not
+     * a moment too long here, and long enough for whoever is told.
+     */
 
-    if (until > RDY_LEASE_FAR) {
-        until += answer->random % RDY_LEASE_SPREAD;
+    spread = answer->random % RDY_LEASE_SPREAD;
+    later = now > answer->sent ? now - answer->sent : 0;
+
+    if (answer->until > RDY_LEASE_FAR) {
+        later += RDY_LEASE_SPREAD - spread;
+
+    } else {
+        spread = 0;
     }
 
-    /* Redis has said so after the call was sent: not a moment too long */
+    later = later / 1000 + 1;
 
-    l->refused = answer->sent + until;
-    l->believed = rdy_lease_ms(now + RDY_LEASE_CAP);
+    l->refused = 0;
+    l->later = later < RDY_LEASE_LATER ? later : RDY_LEASE_LATER;
     l->cost = answer->cost < UINT32_MAX ? answer->cost : UINT32_MAX;
-    l->mark = mark;
+    l->mark = rdy_lease_mark(rate);
+
+    /* the cap is spread too: else all would ask at once when it is reached */
+
+    l->believed = rdy_lease_ms(now + RDY_LEASE_CAP - spread);
+    l->refused = answer->sent + answer->until + spread;
 
     if (lease) {
         pause = RDY_LEASE_PAUSE;
@@ -390,7 +513,7 @@ uint64_t
 rdy_lease_owed(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t instances,
     uint64_t now)
 {
-    uint64_t    before;
+    uint64_t    before, owed;
     rdy_rate_t  mine;
 
     if (!l->outage) {
@@ -412,5 +535,10 @@ rdy_lease_owed(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t instances,
     l->outage = 0;
     l->base = 0;
 
-    return l->known.spent > before ? l->known.spent - before : 0;
+    owed = l->known.spent > before ? l->known.spent - before : 0;
+
+    /* never more than our bucket, which is a part of that, has room for */
+
+    return owed < rate->burst * RDY_RATE_UNIT ? owed
+                                              : rate->burst * RDY_RATE_UNIT;
 }

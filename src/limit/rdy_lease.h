@@ -47,15 +47,17 @@ typedef struct {
                                    requests counted; our own in an outage */
     uint64_t      base;         /* running total at the last answer; in an
                                    outage: us, known is drained from then on */
-    uint32_t      mark;         /* of the numbers that refused stands for */
+    uint32_t      mark;         /* of the numbers that refused and paused
+                                   stand for */
     uint32_t      cost;         /* and the least cost */
     uint32_t      miss;         /* ms, of the last call */
     uint32_t      fetch;        /* ms: a call with a lease is under way */
     uint32_t      held_at[2];   /* ms, the older permits first */
     uint16_t      held[2];
     uint16_t      size;         /* quarters of a permit */
-    uint8_t       skip;
-    uint8_t       outage;
+    uint8_t       skip;         /* requests that the pause refuses yet */
+    unsigned      later:7;      /* ms: refused is told to last longer */
+    unsigned      outage:1;
     uint32_t      believed;     /* ms: refused is, until then */
     uint16_t      own;          /* permits of this nginx, and of all */
     uint16_t      all;
@@ -91,15 +93,17 @@ uint32_t rdy_lease_mark(const rdy_rate_t *rate);
 
 /*
  * What becomes of a request of this cost, 1 or more.  RDY_LEASE_HELD: permits
- * were taken; RDY_LEASE_REFUSED: *retry is how long it would be in vain, us;
+ * were taken, *told is the date of the oldest, us; RDY_LEASE_REFUSED: *told is
+ * for how long it would be in vain, us, the same for whoever shares the key;
  * RDY_LEASE_ASK.  lease is the rate's, 0 for an exact limit.
  */
 rdy_lease_e rdy_lease_check(rdy_lease_t *l, const rdy_rate_t *rate,
-    uint64_t cost, uint64_t lease, uint64_t now, uint64_t *retry);
+    uint64_t cost, uint64_t lease, uint64_t now, uint64_t *told);
 
 
-/* puts back what rdy_lease_check() took */
-void rdy_lease_put_back(rdy_lease_t *l, uint64_t cost, uint64_t now);
+/* puts back what rdy_lease_check() took; date is what it told */
+void rdy_lease_put_back(rdy_lease_t *l, uint64_t cost, uint64_t date,
+    uint64_t now);
 
 
 /*
@@ -116,13 +120,18 @@ void rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
 
 /*
  * Takes out the permits whose life is over, and returns how many of them are
- * to be given back.
+ * to be given back.  Of those from before `since`, us, none are.
  */
-uint64_t rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t now);
+uint64_t rdy_lease_old(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t since,
+    uint64_t now);
 
 
 /* permits that can be used now */
 uint64_t rdy_lease_held(const rdy_lease_t *l, uint64_t now);
+
+
+/* us until the life of the first of them is over, 0 if there are none */
+uint64_t rdy_lease_end(const rdy_lease_t *l, uint64_t now);
 
 
 /*
