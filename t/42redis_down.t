@@ -91,8 +91,12 @@ normal('a late reply');
 $fake->down;
 wait_for { get('deny')->status == 503 } 10;
 by_policy('G05 refused');
-is(scalar(() = $t->error_log =~ /\[error\].*"main".*connect\(\) failed/g), 1,
-   'G05 refused: one error for the outage');
+my $failed = sub {
+    return scalar(() = $t->error_log =~ /$_[0].*"main".*connect\(\) failed/g);
+};
+wait_for { get('deny'); $failed->('\[info\]') >= 2 } 10,
+    'G05 refused: tried again and again';
+is($failed->('\[error\]'), 1, 'G05 refused: one error for the outage');
 $fake->up;
 normal('G05 refused');
 
