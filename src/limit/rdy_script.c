@@ -26,6 +26,68 @@
  * come count, period, burst, cost and flags, as rdy_batch.c packs them.
  */
 
+
+/*
+ * A bucket is spent, at, the total and when its key expires, as doubles;
+ * the last in whole seconds, and 82 microseconds by which it is known.  Of
+ * an older form, with an "R" in front and no total, the rest is taken.
+ *
+ * The drain is exact up to 2^53, as in rdy_rate_drain().  It is larger only
+ * for a bucket left alone for long; then the bucket is empty or at most a
+ * millionth of a request off.
+ *
+ * A key lives half as long again as its bucket takes to fill, and two
+ * seconds: so most writes need not touch its time.  It was set for the
+ * numbers of then: under slower ones the bucket is written anew even if it
+ * is only looked at, or it would be forgotten half full; and so is one from
+ * a time to come, or it would not drain before that time.
+ */
+
+#define RDY_SCRIPT_BUCKET                                                     \
+    "local used, since, ends, total = 0, now, 0, 0\n"                         \
+    "if value then\n"                                                         \
+    "    if #value == 32 then\n"                                              \
+    "        used, since, total, ends = parse('<dddd', value)\n"              \
+    "    elseif #value == 25 then\n"                                          \
+    "        ends, used, since = parse('<Bdd', value)\n"                      \
+    "    end\n"                                                               \
+    "    if not (ends % 1000000 == 82 and ends <= 9e15\n"                     \
+    "            and used >= 0 and used <= 9e15 and since >= 0\n"             \
+    "            and total >= 0 and total <= 9e15) then\n"                    \
+    "        used, since, ends, total = 0, now, 0, 0\n"                       \
+    "    end\n"                                                               \
+    "end\n"                                                                   \
+    "if since < now then\n"                                                   \
+    "    local parts = (now - since) * count\n"                               \
+    "    local drain = parts / period\n"                                      \
+    "    drain = drain - drain % 1\n"                                         \
+    "    since = now\n"                                                       \
+    "    if drain >= used then\n"                                             \
+    "        used = 0\n"                                                      \
+    "    else\n"                                                              \
+    "        used = used - drain\n"                                           \
+    "        parts = parts - drain * period\n"                                \
+    "        if parts >= count then\n"                                        \
+    "            parts = parts / count\n"                                     \
+    "            since = now - (parts - parts % 1)\n"                         \
+    "        end\n"                                                           \
+    "    end\n"                                                               \
+    "elseif since > now then\n"                                               \
+    "    since, ends = now, 0\n"                                              \
+    "end\n"
+
+#define RDY_SCRIPT_KEEP                                                       \
+    "if till > ends then\n"                                                   \
+    "    ends = till * 1.5 - now * 0.5\n"                                     \
+    "    if ends > now + 1e15 then ends = now + 1e15 end\n"                   \
+    "    ends = ends / 1000000\n"                                             \
+    "    ends = ends - ends % 1 + 2\n"                                        \
+    "    late[key] = ends\n"                                                  \
+    "    ends = ends * 1000000 + 82\n"                                        \
+    "end\n"                                                                   \
+    "new[key] = pack('<dddd', used, since, total, ends)\n"
+
+
 static const char rdy_script[] =
     "local call, parse, pack = redis.call, struct.unpack, struct.pack\n"
     "local keys, arg, byte = KEYS, ARGV[2], string.byte\n"
@@ -48,9 +110,8 @@ static const char rdy_script[] =
     "    if op == 240 then\n"
 
     /*
-     * A run: requests of cost 1 on as many buckets, with the same numbers.
-     * What is below is said at length where a bucket is decided alone; here
-     * each library call is worth avoiding.
+     * A run: requests of cost 1 that wait for as many buckets, all with the
+     * same numbers, which are read once; what is told is packed once.
      */
 
     "        local told, t, room = {}, 0, burst * 1000000\n"
@@ -58,39 +119,7 @@ static const char rdy_script[] =
     "        for i = first, last do\n"
     "            local key = keys[i]\n"
     "            local value = new[key] or found[i]\n"
-    "            local used, since, total, ends = 0, now, 0, 0\n"
-    "            if value and #value == 32 then\n"
-    "                used, since, total, ends = parse('<dddd', value)\n"
-    "                if not (ends % 1000000 == 82 and ends <= 9e15\n"
-    "                        and used >= 0 and used <= 9e15 and since >= 0\n"
-    "                        and total >= 0 and total <= 9e15) then\n"
-    "                    used, since, total, ends = 0, now, 0, 0\n"
-    "                end\n"
-    "            elseif value and #value == 25 then\n"
-    "                ends, used, since = parse('<Bdd', value)\n"
-    "                if not (ends == 82 and used >= 0 and used <= 9e15\n"
-    "                        and since >= 0) then\n"
-    "                    used, since, ends = 0, now, 0\n"
-    "                end\n"
-    "            end\n"
-    "            if since < now then\n"
-    "                local parts = (now - since) * count\n"
-    "                local drain = parts / period\n"
-    "                drain = drain - drain % 1\n"
-    "                since = now\n"
-    "                if drain >= used then\n"
-    "                    used = 0\n"
-    "                else\n"
-    "                    used = used - drain\n"
-    "                    parts = parts - drain * period\n"
-    "                    if parts >= count then\n"
-    "                        parts = parts / count\n"
-    "                        since = now - (parts - parts % 1)\n"
-    "                    end\n"
-    "                end\n"
-    "            elseif since > now then\n"
-    "                since, ends = now, 0\n"
-    "            end\n"
+    RDY_SCRIPT_BUCKET
     "            local got = byte(arg, pos)\n"
     "            pos = pos + 1\n"
     "            if used + got * 1000000 > room then\n"
@@ -99,16 +128,8 @@ static const char rdy_script[] =
     "            end\n"
     "            used, total = used + got * 1000000, total + got\n"
     "            local till = now + used * period / count\n"
-    "            if till > ends and used > 0 then\n"
-    "                ends = till * 1.5 - now * 0.5\n"
-    "                if ends > now + 1e15 then ends = now + 1e15 end\n"
-    "                ends = ends / 1000000\n"
-    "                ends = ends - ends % 1 + 2\n"
-    "                late[key] = ends\n"
-    "                ends = ends * 1000000 + 82\n"
-    "                new[key] = pack('<dddd', used, since, total, ends)\n"
-    "            elseif got > 0 then\n"
-    "                new[key] = pack('<dddd', used, since, total, ends)\n"
+    "            if got > 0 or till > ends and used > 0 then\n"
+    RDY_SCRIPT_KEEP
     "            end\n"
     "            told[t + 1], told[t + 2], told[t + 3] = got, used, total\n"
     "            t = t + 3\n"
@@ -132,58 +153,8 @@ static const char rdy_script[] =
     "        end\n"
     "\n"
     "        if flags < 2 then\n"
-
-    /*
-     * A bucket is spent, at, the total and when its key expires, as doubles;
-     * the last in whole seconds, and 82 microseconds by which it is known.  Of
-     * an older form, with an "R" in front and no total, the rest is taken.
-     *
-     * The drain is exact up to 2^53, as in rdy_rate_drain().  It is larger only
-     * for a bucket left alone for long; then the bucket is empty or at most a
-     * millionth of a request off.
-     *
-     * A key lives half as long again as its bucket takes to fill, and two
-     * seconds: so most writes need not touch its time.  It was set for the
-     * numbers of then: under slower ones the bucket is written anew even if it
-     * is only looked at, or it would be forgotten half full; and so is one from
-     * a time to come, or it would not drain before that time.
-     */
-
-    "            local used, since, ends, total, got, extra = 0, now, 0, 0\n"
-    "\n"
-    "            if value then\n"
-    "                if #value == 32 then\n"
-    "                    used, since, total, ends = parse('<dddd', value)\n"
-    "                elseif #value == 25 then\n"
-    "                    ends, used, since = parse('<Bdd', value)\n"
-    "                end\n"
-    "                if not (ends % 1000000 == 82 and ends <= 9e15\n"
-    "                        and used >= 0 and used <= 9e15 and since >= 0\n"
-    "                        and total >= 0 and total <= 9e15) then\n"
-    "                    used, since, ends, total = 0, now, 0, 0\n"
-    "                end\n"
-    "            end\n"
-    "\n"
-    "            if since < now then\n"
-    "                local parts = (now - since) * count\n"
-    "                local drain = parts / period\n"
-    "                drain = drain - drain % 1\n"
-    "                since = now\n"
-    "                if drain >= used then\n"
-    "                    used = 0\n"
-    "                else\n"
-    "                    used = used - drain\n"
-    "                    parts = parts - drain * period\n"
-    "                    if parts >= count then\n"
-    "                        parts = parts / count\n"
-    "                        since = now - (parts - parts % 1)\n"
-    "                    end\n"
-    "                end\n"
-    "            elseif since > now then\n"
-    "                since, ends = now, 0\n"
-    "            end\n"
-    "\n"
-    "            local sum\n"
+    RDY_SCRIPT_BUCKET
+    "            local got, extra, sum\n"
     "\n"
     "            if op <= 128 then\n"
     "                sum = cost * 1000000\n"
@@ -215,14 +186,7 @@ static const char rdy_script[] =
     "\n"
     "            if sum ~= 0 or till > ends and used > 0 then\n"
     "                total = total + cost\n"
-    "                if till > ends then\n"
-    "                    ends = math.min(till * 1.5 - now * 0.5, now + 1e15)\n"
-    "                    ends = ends / 1000000\n"
-    "                    ends = ends - ends % 1 + 2\n"
-    "                    late[key] = ends\n"
-    "                    ends = ends * 1000000 + 82\n"
-    "                end\n"
-    "                new[key] = pack('<dddd', used, since, total, ends)\n"
+    RDY_SCRIPT_KEEP
     "            end\n"
     "\n"
     "            if op == 1 then\n"
