@@ -311,7 +311,12 @@ sub jitter {
 
         for (1 .. 20) {
             my $fits = int rand 2;
-            my ($id, $bytes) = $c->open('GET', uri($fits, $k), hold => 1);
+
+            # neither merged with others nor known to be refused
+
+            my $cost = $fits ? 2 : 1_000_000 - $n++;
+            my ($id, $bytes) = $c->open('GET', "/?k=$k&cost=$cost",
+                                        hold => 1);
             $fits{$id} = $fits;
             $all .= $bytes;
         }
