@@ -121,6 +121,11 @@ readiness_rate zone key=$arg_key rate=100000r/d;
 readiness_rate spent key=$arg_key rate=1r/d;
 readiness_rate far key=$arg_key rate=100000r/d redis=main on_redis_error=deny;
 readiness_rate rspent key=$arg_key rate=1r/d redis=main on_redis_error=deny;
+readiness_rate quota key=$arg_key quota=100000/d redis=main on_redis_error=deny;
+readiness_rate slots key=$arg_key concurrent=3;
+readiness_rate rslots key=$arg_key concurrent=3 redis=main on_redis_error=deny;
+readiness_rate lease key=$arg_key rate=1000r/s lease=100 redis=main
+    on_redis_error=deny;
 readiness_log %%DIR%%/decision.log;
 readiness_log_field agent $http_user_agent;
 readiness_headers strict;
@@ -140,11 +145,22 @@ server {
     location /spent { readiness_limit spent; proxy_pass http://%%APP%%; }
     location /far { readiness_limit far; proxy_pass http://%%APP%%; }
     location /rspent { readiness_limit rspent; proxy_pass http://%%APP%%; }
-    location /both {
-        readiness_limit zone;
-        readiness_limit rspent;
+    location /asked {
+        readiness_limit rspent cost=$arg_cost;
         proxy_pass http://%%APP%%;
     }
+    location /both {
+        readiness_limit zone;
+        readiness_limit rspent cost=$arg_cost;
+        proxy_pass http://%%APP%%;
+    }
+    location /quota { readiness_limit quota; proxy_pass http://%%APP%%; }
+    location /slots {
+        readiness_limit slots;
+        readiness_limit rslots;
+        proxy_pass http://%%APP%%;
+    }
+    location /lease { readiness_limit lease; proxy_pass http://%%APP%%; }
     location /try { readiness_limit zone; try_files /none /spent?$args; }
 }
 CONF
@@ -166,8 +182,8 @@ sub failed {
 }
 
 
-# METHOD, URI, what it is answered normally, and what never; o are of the
-# request.
+# URI (or what makes one), what it is answered normally, and what never; o are
+# of the request.
 
 sub kind {
     my ($name, $uri, $good, $never, %o) = @_;
@@ -175,8 +191,9 @@ sub kind {
     my (%status, @wrong, $k);
 
     my $ask = sub {
-        return $http2 ? $t->h2(port => 1)->request('GET', $uri, %o)->status
-                      : $t->get($uri, %o, timeout => 20)->status;
+        my $to = ref $uri ? $uri->() : $uri;
+        return $http2 ? $t->h2(port => 1)->request('GET', $to, %o)->status
+                      : $t->get($to, %o, timeout => 20)->status;
     };
 
     is((wait_for { $ask->() == $good } 10) ? $good : 0, $good,
@@ -204,6 +221,12 @@ sub kind {
     return;
 }
 
+# A cost over the burst never fits, and one that is smaller than those refused
+# before has to be asked for.
+
+my $cost = 1_000_000;
+my $asked = sub { return "$_[0]?key=a&cost=" . $cost-- };
+
 kind('plain', '/?key=a', 200);
 kind('X-Forwarded-For', '/?key=a', 200, undef,
      headers => ['X-Forwarded-For' => '192.0.2.1, ' x 20 . '192.0.2.2',
@@ -219,8 +242,14 @@ kind('after a redirect', '/try?key=a', 429, 200);
 kind('HTTP/2', '/spent?key=a', 429, 200, http2 => 1);
 kind('Redis', '/far?key=a', 200);
 $t->get('/rspent?key=a');
-kind('429 by Redis', '/rspent?key=a', 429, 200);
-kind('429 by Redis behind the zone', '/both?key=a', 429, 200);
+kind('429 of a key known to be spent', '/rspent?key=a', 429, 200);
+my $calls = $fake->count('EVALSHA');
+kind('429 by Redis', sub { $asked->('/asked') }, 429, 200);
+cmp_ok($fake->count('EVALSHA') - $calls, '>', 10, 'which was asked');
+kind('429 by Redis behind the zone', sub { $asked->('/both') }, 429, 200);
+kind('a quota', '/quota?key=a', 200);
+kind('slots', '/slots?key=a', 200);
+kind('a lease', '/lease?key=a', 200);
 
 # the allocations of a new connection to Redis, whoever comes meanwhile
 
@@ -231,12 +260,12 @@ for my $k (1 .. 6) {
     control($k);
     $fake->close_all;
     wait_for { failed() || $fake->stats->{accepted} > $from } 10;
-    my $status = $t->get('/rspent?key=a')->status;
+    my $status = $t->get($asked->('/asked'))->status;
     $hit += failed();
     control(0);
     push @wrong, "$status at $k" if $status !~ /^(?:0|429|503)\z/;
     push @wrong, "not well after $k"
-        if !wait_for { $t->get('/rspent?key=a')->status == 429 } 10;
+        if !wait_for { $t->get($asked->('/asked'))->status == 429 } 10;
 }
 
 is("@wrong", '', 'H07 a new connection to Redis: deny never lets pass');
