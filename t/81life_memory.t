@@ -225,7 +225,7 @@ sub kind {
 # before has to be asked for.
 
 my $cost = 1_000_000;
-my $asked = sub { return "$_[0]?key=a&cost=" . $cost-- };
+my $asked = sub { return "$_[0]?key=b&cost=" . $cost-- };
 
 kind('plain', '/?key=a', 200);
 kind('X-Forwarded-For', '/?key=a', 200, undef,
