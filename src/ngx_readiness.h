@@ -340,7 +340,9 @@ typedef struct {
     uint64_t                     cost;
     uint64_t                     charged_at; /* monotonic us */
     ngx_readiness_charged_e      charged;
+    ngx_readiness_hold_t        *room;       /* for hold */
     ngx_readiness_hold_t        *hold;       /* slots, NULL: none */
+    ngx_uint_t                   generation; /* of Redis, when charged */
     rdy_rate_view_t              view;
     ngx_readiness_source_e       source;
     unsigned                     slot:16;    /* of a cluster */

@@ -28,7 +28,8 @@ $e->run(workers => 2,
         plain => { %rate, n => 10, burst => 10 },
         burst => { %rate, n => 5, burst => 40 },
         slow  => { %rate, n => 2, burst => 4 },
-        wide  => { %rate, n => 6, burst => 12 },
+        wide  => { %rate, n => 6, burst => 12,
+                   more => "key=x $rate{more}" },        # on another slot
     },
     at => { '/plain' => ['plain'], '/burst' => ['burst'],
             '/both' => ['slow', 'wide'], '/wide' => ['wide'] });

@@ -14,7 +14,7 @@ use Readiness::Exact qw(in_flight);
 
 use constant { N => 4, HOLD => 0.05 };
 
-my $e = Readiness::Exact->new(3)->needs('concurrent=1');
+my $e = Readiness::Exact->new(3);
 my $t = $e->t;
 
 my %far = (kind => 'concurrent', n => N,

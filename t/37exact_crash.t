@@ -14,7 +14,7 @@ use Readiness::Exact;
 
 use constant { N => 3, LEASE => 60 };
 
-my $e = Readiness::Exact->new(3, timeout => 600)->needs('concurrent=1');
+my $e = Readiness::Exact->new(3, timeout => 600);
 my ($dies, $stays, $t) = ($e->t(1), $e->t(2), $e->t(0));
 
 $_->allow(qr/exited on signal 9/, qr/shared memory zone .* was locked by/)
@@ -29,7 +29,7 @@ my %near = (%far, more => '');
 $e->run(workers => 2, listen => 'reuseport',
     subst => { SHARED => $t->redis->addr },
     http => 'readiness_redis main { server %%SHARED%%; timeout 20s; '
-            . 'connect_timeout 20s; }',
+            . 'connect_timeout 20s; } proxy_read_timeout 10m;',
     rates => { far => \%far, near => \%near },
     at => { '/far' => ['far'], '/near' => ['near'] });
 

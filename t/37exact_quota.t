@@ -12,7 +12,7 @@ use Test::More;
 use Readiness::Exact;
 use Readiness::Util qw(wait_for);
 
-my $e = Readiness::Exact->new(3)->needs('quota=1/1s');
+my $e = Readiness::Exact->new(3);
 $_->allow(qr/exited on signal 9/, qr/shared memory zone .* was locked by/)
     for $e->all;
 

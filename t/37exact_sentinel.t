@@ -12,8 +12,7 @@ use Test::More;
 use Readiness::Exact;
 use Readiness::Util qw(pause wait_for);
 
-my $e = Readiness::Exact->new(3)->needs('rate=1r/s',
-                                        'topology sentinel limits;');
+my $e = Readiness::Exact->new(3);
 my $t = $e->t;
 my $master = $t->redis(0);
 my $replica = $t->redis(1, conf => ['replicaof 127.0.0.1 ' . $master->port]);

@@ -26,6 +26,7 @@ static void ngx_readiness_ask_event(ngx_event_t *ev, ngx_cycle_t *cycle,
     ngx_event_handler_pt handler);
 static ngx_int_t ngx_readiness_ask_choose(ngx_readiness_ctx_t *ctx,
     ngx_readiness_ask_t *ask, ngx_readiness_state_t **only);
+static void ngx_readiness_ask_ready(ngx_event_t *ev);
 static void ngx_readiness_ask_flush(ngx_event_t *ev);
 static void ngx_readiness_ask_declined(ngx_readiness_asker_t *asker);
 static void ngx_readiness_ask_expire(ngx_event_t *ev);
@@ -111,6 +112,12 @@ ngx_readiness_asker_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
     asker->flush.data = asker;
     asker->flush.log = cycle->log;
 
+    asker->ready.handler = ngx_readiness_ask_ready;
+    asker->ready.data = asker;
+    asker->ready.log = cycle->log;
+
+    ngx_readiness_redis_on_ready(asker->redis, &asker->ready);
+
     ngx_readiness_ask_event(&asker->timer, cycle, ngx_readiness_ask_expire);
     ngx_readiness_ask_event(&asker->heart, cycle, NULL);
     ngx_readiness_ask_event(&asker->lease, cycle,
@@ -148,6 +155,10 @@ ngx_readiness_limit_exit_process(ngx_cycle_t *cycle)
     ngx_queue_t            *order;
     ngx_readiness_asker_t  *asker;
 
+    if (ngx_readiness_zone_own == NULL) {
+        return;
+    }
+
     /* no request is run on any more, whatever becomes of the calls */
 
     for (i = 0; i < ngx_readiness_naskers; i++) {
@@ -159,10 +170,20 @@ ngx_readiness_limit_exit_process(ngx_cycle_t *cycle)
                                                     ngx_readiness_ask_t,
                                                     order));
         }
+    }
 
-        /* slots and charges that have gathered still go out */
+    ngx_readiness_hold_exit_process();
 
-        (void) ngx_readiness_batch_send(asker);
+    /* slots and charges that have gathered still go out */
+
+    for (i = 0; i < ngx_readiness_naskers; i++) {
+        asker = &ngx_readiness_askers[i];
+
+        while (!ngx_queue_empty(&asker->gather)
+               && ngx_readiness_batch_send(asker) == NGX_OK)
+        {
+            /* void */
+        }
     }
 }
 
@@ -185,32 +206,24 @@ ngx_readiness_asker(const ngx_readiness_redis_t *redis)
 ngx_uint_t
 ngx_readiness_slots_renew(void)
 {
-    ngx_uint_t              i, n;
-    ngx_rbtree_t           *tree;
-    ngx_rbtree_node_t      *node;
-    ngx_readiness_slots_t  *slots;
+    ngx_uint_t  i, n;
 
     n = 0;
 
     for (i = 0; i < ngx_readiness_naskers; i++) {
-        tree = &ngx_readiness_askers[i].slots;
-
-        if (tree->root == tree->sentinel) {
-            continue;
-        }
-
-        for (node = ngx_rbtree_min(tree->root, tree->sentinel);
-             node;
-             node = ngx_rbtree_next(tree, node))
-        {
-            slots = (ngx_readiness_slots_t *) node;
-
-            ngx_readiness_slots_tell(slots);
-            n++;
-        }
+        n += ngx_readiness_slots_tell_all(&ngx_readiness_askers[i], 0);
     }
 
     return n;
+}
+
+
+/* Redis may have come back with nothing, and others ask it already */
+
+static void
+ngx_readiness_ask_ready(ngx_event_t *ev)
+{
+    (void) ngx_readiness_slots_tell_all(ev->data, 1);
 }
 
 
@@ -345,9 +358,20 @@ ngx_readiness_ask_gather(ngx_readiness_asker_t *asker,
 static void
 ngx_readiness_ask_flush(ngx_event_t *ev)
 {
+    ngx_uint_t              generation;
     ngx_readiness_asker_t  *asker;
 
     asker = ev->data;
+
+    generation = ngx_readiness_redis_generation(asker->redis);
+
+    if (asker->generation != generation) {
+
+        /* what is held is told before more is asked for */
+
+        asker->generation = generation;
+        (void) ngx_readiness_slots_tell_all(asker, 1);
+    }
 
     while (!ngx_queue_empty(&asker->gather)
            && (asker->cluster || asker->under_way < NGX_READINESS_CALLS))
@@ -481,11 +505,10 @@ ngx_readiness_limit_cleanup(ngx_readiness_ctx_t *ctx)
 
 
 void
-ngx_readiness_ask_give_back(ngx_readiness_state_t *state, uint64_t now)
+ngx_readiness_ask_give_back(ngx_readiness_state_t *state)
 {
-    uint64_t                amount;
-    rdy_bucket_t            drained;
-    ngx_readiness_asker_t  *asker;
+    ngx_readiness_asker_t   *asker;
+    ngx_readiness_charge_t  *charge;
 
     if (state->hold) {
         ngx_readiness_hold_release(state->hold);
@@ -499,21 +522,16 @@ ngx_readiness_ask_give_back(ngx_readiness_state_t *state, uint64_t now)
         return;
     }
 
-    amount = state->cost;
-
-    if (state->numbers.kind == RDY_RATE_BUCKET) {
-        drained.spent = state->cost * RDY_RATE_UNIT;
-        drained.at = state->charged_at;
-        rdy_rate_drain(&state->numbers, &drained, now);
-        amount = drained.spent;
+    charge = ngx_readiness_ask_charge(asker, &state->numbers, &state->name,
+                                      state->slot, state->cost, 1);
+    if (charge) {
+        charge->since = state->charged_at;
+        charge->generation = state->generation;
     }
-
-    ngx_readiness_ask_charge(asker, &state->numbers, &state->name,
-                             state->slot, amount, 1);
 }
 
 
-void
+ngx_readiness_charge_t *
 ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot,
     uint64_t amount, ngx_uint_t back)
@@ -521,13 +539,13 @@ ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     ngx_readiness_charge_t  *charge;
 
     if (amount == 0) {
-        return;
+        return NULL;
     }
 
     charge = ngx_alloc(sizeof(ngx_readiness_charge_t) + name->len,
                        ngx_cycle->log);
     if (charge == NULL) {
-        return;
+        return NULL;
     }
 
     charge->item.type = NGX_READINESS_ITEM_CHARGE;
@@ -537,6 +555,8 @@ ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     charge->numbers = *numbers;
     charge->amount = amount;
     charge->back = back;
+    charge->since = 0;
+    charge->generation = ngx_readiness_redis_generation(asker->redis);
     charge->name.data = (u_char *) (charge + 1);
     charge->name.len = name->len;
     ngx_memcpy(charge->name.data, name->data, name->len);
@@ -544,4 +564,6 @@ ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     /* what is owed comes before what is asked */
 
     ngx_readiness_ask_gather(asker, &charge->item, !back);
+
+    return charge;
 }

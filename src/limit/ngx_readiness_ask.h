@@ -82,6 +82,7 @@ struct ngx_readiness_take_s {
     ngx_str_t                    key;    /* within name */
     uint64_t                     hash[2];
     uint64_t                     sent_at;
+    ngx_uint_t                   sent_in;    /* generation of Redis */
     ngx_uint_t                   hashed;
     ngx_uint_t                   need;
     ngx_uint_t                   extra;
@@ -121,6 +122,7 @@ struct ngx_readiness_batch_s {
     ngx_uint_t                   nkeys;
     ngx_uint_t                   slot;
     uint64_t                     sent_at;    /* monotonic us */
+    ngx_uint_t                   generation; /* of Redis, then */
     ngx_readiness_place_t        places[RDY_BATCH_KEYS];
     ngx_readiness_place_key_t    keys[RDY_BATCH_KEYS];
 };
@@ -138,6 +140,8 @@ struct ngx_readiness_asker_s {
     ngx_uint_t                   under_way;
     ngx_event_t                  flush;
     ngx_event_t                  timer;
+    ngx_event_t                  ready;
+    ngx_uint_t                   generation;
 
     ngx_readiness_take_t        *takes[NGX_READINESS_TAKES];
     ngx_queue_t                  free;       /* takes */
@@ -172,6 +176,9 @@ typedef struct {
     rdy_rate_t                   numbers;
     uint64_t                     amount;
     ngx_uint_t                   back;
+    uint64_t                     since;      /* given back: what is left of a
+                                                charge of then; 0: as it is */
+    ngx_uint_t                   generation;
     ngx_str_t                    name;       /* behind it */
 } ngx_readiness_charge_t;
 
@@ -212,13 +219,19 @@ void ngx_readiness_ask_gather(ngx_readiness_asker_t *asker,
 void ngx_readiness_ask_answer(ngx_readiness_ask_t *ask,
     ngx_uint_t unavailable);
 
-/* charges a key, or gives back, once; nobody waits for it */
-void ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
+/*
+ * Charges a key, or gives back, once; nobody waits for it.  NULL: nothing, or
+ * no memory.  What is given back was charged at this generation of Redis, and
+ * is not if that is over before it is sent.
+ */
+ngx_readiness_charge_t *ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot,
     uint64_t amount, ngx_uint_t back);
 
 /* all slots of all keys are told again; how many keys there are */
 ngx_uint_t ngx_readiness_slots_renew(void);
+ngx_uint_t ngx_readiness_slots_tell_all(ngx_readiness_asker_t *asker,
+    ngx_uint_t first);
 
 /* the states of ask's request that it asks for */
 #define ngx_readiness_asked_now(state, ask)                                   \
@@ -267,8 +280,8 @@ void ngx_readiness_take_lease_handler(ngx_event_t *ev);
 ngx_readiness_slots_t *ngx_readiness_slots_get(ngx_readiness_asker_t *asker,
     const ngx_readiness_state_t *state);
 
-/* they have changed, Redis is to be told */
-void ngx_readiness_slots_tell(ngx_readiness_slots_t *slots);
+/* they have changed, Redis is to be told; first: before anything else */
+void ngx_readiness_slots_tell(ngx_readiness_slots_t *slots, ngx_uint_t first);
 
 /* it was: the number in the call was count and pending */
 void ngx_readiness_slots_told(ngx_readiness_slots_t *slots);

@@ -34,6 +34,8 @@ static ngx_uint_t ngx_readiness_batch_pack_take(
     ngx_readiness_packer_t *packer, ngx_readiness_take_t *take);
 static void ngx_readiness_batch_pack_ask(ngx_readiness_packer_t *packer,
     ngx_readiness_ask_t *ask);
+static uint64_t ngx_readiness_batch_amount(const ngx_readiness_batch_t *batch,
+    const ngx_readiness_charge_t *charge);
 static void ngx_readiness_batch_key(ngx_readiness_packer_t *packer,
     const ngx_str_t *name, rdy_rate_kind_e kind);
 static void ngx_readiness_batch_undo(ngx_readiness_batch_t *batch);
@@ -44,6 +46,8 @@ static ngx_int_t ngx_readiness_batch_read(ngx_readiness_batch_t *batch,
     ngx_readiness_place_t *place, rdy_batch_reply_t *reply);
 static ngx_int_t ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
     ngx_readiness_place_t *place, rdy_batch_reply_t *reply);
+static ngx_uint_t ngx_readiness_batch_lost(const ngx_readiness_batch_t *batch,
+    const ngx_readiness_place_t *place);
 static void ngx_readiness_batch_learn(ngx_readiness_state_t *state,
     const rdy_batch_state_t *found, uint64_t sent_at);
 static void ngx_readiness_batch_slots(ngx_readiness_batch_t *batch,
@@ -137,6 +141,7 @@ ngx_readiness_batch_send(ngx_readiness_asker_t *asker)
     batch->n = 0;
     batch->nkeys = 0;
     batch->sent_at = ngx_readiness_now();
+    batch->generation = ngx_readiness_redis_generation(asker->redis);
 
     q = ngx_queue_head(&asker->gather);
     item = ngx_queue_data(q, ngx_readiness_item_t, queue);
@@ -232,7 +237,9 @@ ngx_readiness_batch_pack(ngx_readiness_packer_t *packer,
 
         ngx_readiness_batch_key(packer, &charge->name, charge->numbers.kind);
         packer->arg += rdy_batch_charge(packer->arg, &charge->numbers,
-                                        charge->amount, charge->back);
+                                        ngx_readiness_batch_amount(batch,
+                                                                   charge),
+                                        charge->back);
         return;
 
     case NGX_READINESS_ITEM_SLOTS:
@@ -327,6 +334,45 @@ ngx_readiness_batch_pack_ask(ngx_readiness_packer_t *packer,
 }
 
 
+/*
+ * Of what is given back: as much as has not drained by now, had it been the
+ * only charge; nothing of what this Redis may not know of.
+ */
+
+static uint64_t
+ngx_readiness_batch_amount(const ngx_readiness_batch_t *batch,
+    const ngx_readiness_charge_t *charge)
+{
+    rdy_bucket_t       drained;
+    const rdy_rate_t  *rate;
+
+    if (!charge->back) {
+        return charge->amount;
+    }
+
+    if (charge->generation != batch->generation) {
+        return 0;
+    }
+
+    if (charge->since == 0) {
+        return charge->amount;
+    }
+
+    rate = &charge->numbers;
+
+    if (rate->kind == RDY_RATE_BUCKET) {
+        drained.spent = charge->amount * RDY_RATE_UNIT;
+        drained.at = charge->since;
+        rdy_rate_drain(rate, &drained, batch->sent_at);
+
+        return drained.spent;
+    }
+
+    return batch->sent_at - charge->since < rate->period * 1000000
+           ? charge->amount : 0;
+}
+
+
 static void
 ngx_readiness_batch_key(ngx_readiness_packer_t *packer, const ngx_str_t *name,
     rdy_rate_kind_e kind)
@@ -336,6 +382,7 @@ ngx_readiness_batch_key(ngx_readiness_packer_t *packer, const ngx_str_t *name,
     key = &packer->batch->keys[packer->batch->nkeys];
     key->kind = kind;
     key->slots = NULL;
+    key->cost = 0;
     key->refused = 0;
 
     ngx_readiness_batch_keys[packer->batch->nkeys++] = *name;
@@ -531,6 +578,11 @@ ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
         }
     }
 
+    if (ngx_readiness_batch_lost(batch, place)) {
+        ngx_readiness_batch_unanswered(batch, place);
+        return NGX_OK;
+    }
+
     ask = place->item;
     ctx = ask ? ask->ctx : NULL;
 
@@ -546,6 +598,7 @@ ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
         if (admitted && fits[k] && state->cost) {
             state->charged = NGX_READINESS_CHARGED_REDIS;
             state->charged_at = batch->sent_at;
+            state->generation = batch->generation;
         }
 
         ngx_readiness_batch_learn(state, &found[k++], batch->sent_at);
@@ -564,6 +617,24 @@ ngx_readiness_batch_read_ask(ngx_readiness_batch_t *batch,
     }
 
     return NGX_OK;
+}
+
+
+/* slots that there was no memory to keep account of are nobody's */
+
+static ngx_uint_t
+ngx_readiness_batch_lost(const ngx_readiness_batch_t *batch,
+    const ngx_readiness_place_t *place)
+{
+    ngx_uint_t  k;
+
+    for (k = place->first; k < place->first + place->n; k++) {
+        if (batch->keys[k].cost && batch->keys[k].slots == NULL) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

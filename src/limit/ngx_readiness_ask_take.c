@@ -40,7 +40,8 @@ static uint64_t ngx_readiness_take_since(ngx_readiness_asker_t *asker,
 static void ngx_readiness_take_lease_until(ngx_readiness_take_t *take,
     uint64_t us);
 static void ngx_readiness_take_tell(ngx_readiness_ask_t *ask,
-    const rdy_rate_view_t *view, ngx_uint_t admitted, uint64_t sent_at);
+    const ngx_readiness_take_t *take, const rdy_rate_view_t *view,
+    ngx_uint_t admitted);
 static void ngx_readiness_take_again(ngx_readiness_take_t *take);
 static ngx_readiness_state_t *ngx_readiness_take_state(
     ngx_readiness_ask_t *ask);
@@ -194,6 +195,7 @@ ngx_readiness_take_sent(ngx_readiness_take_t *take, uint64_t now)
     take->sent = 1;
     take->item.gathered = 0;
     take->sent_at = now;
+    take->sent_in = ngx_readiness_redis_generation(take->asker->redis);
 }
 
 
@@ -231,7 +233,6 @@ void
 ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
     uint64_t extra, const rdy_batch_state_t *state)
 {
-    uint64_t              sent_at;
     ngx_queue_t           asks, *q;
     rdy_rate_view_t       view;
     ngx_readiness_ask_t  *ask;
@@ -254,8 +255,6 @@ ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
         ngx_queue_init(&take->asks);
     }
 
-    sent_at = take->sent_at;
-
     while (!ngx_queue_empty(&asks)) {
 
         q = ngx_queue_head(&asks);
@@ -265,7 +264,7 @@ ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
         ask->take = NULL;
 
         if (state) {
-            ngx_readiness_take_tell(ask, &view, got != 0, sent_at);
+            ngx_readiness_take_tell(ask, take, &view, got != 0);
             got -= (got != 0);
         }
 
@@ -341,8 +340,9 @@ ngx_readiness_take_lease_until(ngx_readiness_take_t *take, uint64_t us)
 /* to the request that waits: what became of its only limit in the call */
 
 static void
-ngx_readiness_take_tell(ngx_readiness_ask_t *ask, const rdy_rate_view_t *view,
-    ngx_uint_t admitted, uint64_t sent_at)
+ngx_readiness_take_tell(ngx_readiness_ask_t *ask,
+    const ngx_readiness_take_t *take, const rdy_rate_view_t *view,
+    ngx_uint_t admitted)
 {
     ngx_readiness_state_t  *state;
 
@@ -359,7 +359,8 @@ ngx_readiness_take_tell(ngx_readiness_ask_t *ask, const rdy_rate_view_t *view,
     if (admitted) {
         state->view.retry = 0;
         state->charged = NGX_READINESS_CHARGED_REDIS;
-        state->charged_at = sent_at;
+        state->charged_at = take->sent_at;
+        state->generation = take->sent_in;
         return;
     }
 

@@ -102,11 +102,8 @@ ngx_readiness_limit_begin(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
 static void
 ngx_readiness_limit_give_back(ngx_readiness_ctx_t *ctx)
 {
-    uint64_t                now;
     ngx_uint_t              i;
     ngx_readiness_state_t  *state;
-
-    now = ngx_readiness_now();
 
     for (i = ctx->first; i < ctx->nlimits; i++) {
         state = &ctx->limits[i];
@@ -122,7 +119,7 @@ ngx_readiness_limit_give_back(ngx_readiness_ctx_t *ctx)
                 ngx_readiness_outage_give_back(state);
 
             } else {
-                ngx_readiness_local_give_back(state, now);
+                ngx_readiness_local_give_back(state);
             }
 
             break;
@@ -132,7 +129,7 @@ ngx_readiness_limit_give_back(ngx_readiness_ctx_t *ctx)
             break;
 
         default: /* NGX_READINESS_CHARGED_REDIS */
-            ngx_readiness_ask_give_back(state, now);
+            ngx_readiness_ask_give_back(state);
         }
 
         state->charged = NGX_READINESS_CHARGED_NOT;
@@ -304,6 +301,14 @@ ngx_readiness_limit_state(ngx_http_request_t *r, ngx_readiness_ctx_t *ctx,
         }
 
         state->cost = rdy_rate_cost(&cost);
+    }
+
+    if (state->numbers.kind == RDY_RATE_CONCURRENT && state->cost) {
+        state->room = ngx_readiness_hold_room(r->pool);
+
+        if (state->room == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     state->counted = 1;

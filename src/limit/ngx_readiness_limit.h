@@ -107,7 +107,7 @@ ngx_int_t ngx_readiness_local_decide(ngx_readiness_ctx_t *ctx);
  * Gives back what the zone was charged, less what has drained since: it may
  * refuse early for a moment, never admit one too many.
  */
-void ngx_readiness_local_give_back(ngx_readiness_state_t *state, uint64_t now);
+void ngx_readiness_local_give_back(ngx_readiness_state_t *state);
 
 
 /*
@@ -199,9 +199,13 @@ typedef struct ngx_readiness_slots_s  ngx_readiness_slots_t;
 /*
  * The request was given the slots of state, which are released when it ends:
  * in the zone, where they were taken in this epoch or are to be counted too
- * (ELSEWHERE), and in Redis, unless slots is NULL.  Without memory they are released at once.
+ * (ELSEWHERE), and in Redis, unless slots is NULL.  state->room is from
+ * ngx_readiness_hold_room(), before they were asked for: who has no memory for
+ * a slot gets none.
  */
 #define NGX_READINESS_SLOTS_ELSEWHERE  (uint64_t) -1
+
+ngx_readiness_hold_t *ngx_readiness_hold_room(ngx_pool_t *pool);
 
 void ngx_readiness_hold(ngx_readiness_ctx_t *ctx,
     ngx_readiness_state_t *state, uint64_t epoch,
@@ -212,6 +216,9 @@ void ngx_readiness_hold_release(ngx_readiness_hold_t *hold);
 void ngx_readiness_hold_cleanup(ngx_readiness_ctx_t *ctx);
 
 ngx_int_t ngx_readiness_hold_init_process(ngx_cycle_t *cycle);
+
+/* what requests hold that end with the worker */
+void ngx_readiness_hold_exit_process(void);
 
 
 /* Redis: ngx_readiness_ask.c */
@@ -232,7 +239,7 @@ ngx_int_t ngx_readiness_plan_numbers(ngx_http_request_t *r,
     rdy_rate_t *numbers);
 
 /* what Redis was charged for state is given back, once, and not waited for */
-void ngx_readiness_ask_give_back(ngx_readiness_state_t *state, uint64_t now);
+void ngx_readiness_ask_give_back(ngx_readiness_state_t *state);
 
 
 /* outage: ngx_readiness_limit_outage.c */

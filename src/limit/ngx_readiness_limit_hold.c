@@ -33,6 +33,7 @@ struct ngx_readiness_hold_s {
 };
 
 
+static void ngx_readiness_hold_soon(void);
 static void ngx_readiness_hold_renew_handler(ngx_event_t *ev);
 static void ngx_readiness_slots_drop(ngx_readiness_slots_t *slots);
 
@@ -58,19 +59,22 @@ ngx_readiness_hold_init_process(ngx_cycle_t *cycle)
 }
 
 
+ngx_readiness_hold_t *
+ngx_readiness_hold_room(ngx_pool_t *pool)
+{
+    return ngx_palloc(pool, sizeof(ngx_readiness_hold_t));
+}
+
+
 void
 ngx_readiness_hold(ngx_readiness_ctx_t *ctx, ngx_readiness_state_t *state,
     uint64_t epoch, ngx_readiness_slots_t *slots)
 {
-    ngx_readiness_hold_t  *hold, none;
-
-    hold = ngx_palloc(ctx->request->pool, sizeof(ngx_readiness_hold_t));
-
-    if (hold == NULL) {
-        hold = &none;
-    }
+    ngx_readiness_hold_t  *hold;
 
     ngx_readiness_state_hash(state);
+
+    hold = state->room;
 
     hold->rate = state->rate;
     hold->hash[0] = state->hash[0];
@@ -91,15 +95,19 @@ ngx_readiness_hold(ngx_readiness_ctx_t *ctx, ngx_readiness_state_t *state,
 
     ngx_queue_insert_tail(&ngx_readiness_holds, &hold->queue);
 
-    if (hold == &none) {
-        ngx_readiness_hold_release(hold);
-        return;
-    }
-
     hold->next = ctx->holds;
     ctx->holds = hold;
     state->hold = hold;
 
+    ngx_readiness_hold_soon();
+}
+
+
+/* whatever is held, or is still to be told, is looked at again */
+
+static void
+ngx_readiness_hold_soon(void)
+{
     if (!ngx_readiness_hold_renew.timer_set) {
         ngx_add_timer(&ngx_readiness_hold_renew, NGX_READINESS_SLOT_RENEW);
     }
@@ -119,7 +127,7 @@ ngx_readiness_hold_release(ngx_readiness_hold_t *hold)
 
     if (hold->slots) {
         hold->slots->count -= hold->cost;
-        ngx_readiness_slots_tell(hold->slots);
+        ngx_readiness_slots_tell(hold->slots, 0);
     }
 
     hold->cost = 0;
@@ -134,6 +142,20 @@ ngx_readiness_hold_cleanup(ngx_readiness_ctx_t *ctx)
     while (ctx->holds) {
         ngx_readiness_hold_release(ctx->holds);
         ctx->holds = ctx->holds->next;
+    }
+}
+
+
+void
+ngx_readiness_hold_exit_process(void)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&ngx_readiness_holds)) {
+        q = ngx_queue_head(&ngx_readiness_holds);
+
+        ngx_readiness_hold_release(ngx_queue_data(q, ngx_readiness_hold_t,
+                                                  queue));
     }
 }
 
@@ -206,9 +228,39 @@ ngx_readiness_slots_get(ngx_readiness_asker_t *asker,
 
 
 void
-ngx_readiness_slots_tell(ngx_readiness_slots_t *slots)
+ngx_readiness_slots_tell(ngx_readiness_slots_t *slots, ngx_uint_t first)
 {
-    ngx_readiness_ask_gather(slots->asker, &slots->item, 0);
+    ngx_readiness_ask_gather(slots->asker, &slots->item, first);
+
+    /* once more, for one that could not be told now */
+
+    ngx_readiness_hold_soon();
+}
+
+
+ngx_uint_t
+ngx_readiness_slots_tell_all(ngx_readiness_asker_t *asker, ngx_uint_t first)
+{
+    ngx_uint_t          n;
+    ngx_rbtree_t       *tree;
+    ngx_rbtree_node_t  *node;
+
+    n = 0;
+    tree = &asker->slots;
+
+    if (tree->root == tree->sentinel) {
+        return 0;
+    }
+
+    for (node = ngx_rbtree_min(tree->root, tree->sentinel);
+         node;
+         node = ngx_rbtree_next(tree, node))
+    {
+        ngx_readiness_slots_tell((ngx_readiness_slots_t *) node, first);
+        n++;
+    }
+
+    return n;
 }
 
 
@@ -229,7 +281,7 @@ ngx_readiness_slots_answer(ngx_readiness_slots_t *slots, ngx_uint_t cost,
 
     if (slots->over || !known) {
         slots->over = 0;
-        ngx_readiness_slots_tell(slots);
+        ngx_readiness_slots_tell(slots, 0);
         return;
     }
 

@@ -116,28 +116,34 @@ ngx_readiness_local_settle(ngx_readiness_ctx_t *ctx,
 
 
 void
-ngx_readiness_local_give_back(ngx_readiness_state_t *state, uint64_t now)
+ngx_readiness_local_give_back(ngx_readiness_state_t *state)
 {
+    uint64_t                 now;
     rdy_bucket_t             drained;
     ngx_readiness_counter_t  counter;
 
     if (state->hold) {
         ngx_readiness_hold_release(state->hold);
         state->hold = NULL;
+        state->view.remaining += state->cost;
         return;
     }
 
     ngx_readiness_zone_lock();
 
+    now = ngx_readiness_now();
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
     ngx_readiness_counter_open(&counter, state->rate, state->hash,
                                &state->numbers, now);
 
     if (state->numbers.kind == RDY_RATE_QUOTA) {
-        rdy_quota_give_back(&counter.quota, state->cost);
-        counter.all = 1;
-        ngx_readiness_quota_store(&counter, now);
+
+        if (now - state->charged_at < state->numbers.period * 1000000) {
+            rdy_quota_give_back(&counter.quota, state->cost);
+            counter.all = 1;
+            ngx_readiness_quota_store(&counter, now);
+        }
 
     } else {
 

@@ -412,8 +412,10 @@ ngx_readiness_fallback_settle(ngx_readiness_ask_t *ask,
 void
 ngx_readiness_outage_give_back(ngx_readiness_state_t *state)
 {
+    uint64_t                  now;
     rdy_cell_t               *cell;
     rdy_lease_t              *lease;
+    rdy_bucket_t              drained;
     ngx_readiness_counter_t   counter;
 
     if (state->hold) {
@@ -424,23 +426,33 @@ ngx_readiness_outage_give_back(ngx_readiness_state_t *state)
 
     ngx_readiness_zone_lock();
 
+    now = ngx_readiness_now();
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
     if (state->numbers.kind == RDY_RATE_QUOTA) {
-        ngx_readiness_counter_open(&counter, state->rate, state->hash,
-                                   &state->numbers, ngx_readiness_now());
-        rdy_quota_give_back(&counter.quota, state->cost);
-        counter.all = 1;
-        ngx_readiness_quota_store(&counter, ngx_readiness_now());
+
+        if (now - state->charged_at < state->numbers.period * 1000000) {
+            ngx_readiness_counter_open(&counter, state->rate, state->hash,
+                                       &state->numbers, now);
+            rdy_quota_give_back(&counter.quota, state->cost);
+            counter.all = 1;
+            ngx_readiness_quota_store(&counter, now);
+        }
 
     } else {
         cell = rdy_cells_find(ngx_readiness_zone_own->cells, state->rate->cell,
                               state->hash);
 
         if (cell) {
+
+            /* by the whole rate's numbers, which drain more than our part's */
+
+            drained.spent = state->cost * RDY_RATE_UNIT;
+            drained.at = state->charged_at;
+            rdy_rate_drain(&state->numbers, &drained, now);
+
             lease = ngx_readiness_cell_lease(cell);
-            lease->known.spent -= ngx_min(lease->known.spent,
-                                          state->cost * RDY_RATE_UNIT);
+            lease->known.spent -= ngx_min(lease->known.spent, drained.spent);
         }
     }
 

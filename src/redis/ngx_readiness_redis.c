@@ -307,3 +307,12 @@ ngx_readiness_redis_generation(const ngx_readiness_redis_t *redis)
 {
     return redis->worker ? redis->worker->generation : 0;
 }
+
+
+void
+ngx_readiness_redis_on_ready(ngx_readiness_redis_t *redis, ngx_event_t *ev)
+{
+    if (redis->worker) {
+        redis->worker->ready = ev;
+    }
+}

@@ -102,6 +102,13 @@ ngx_uint_t ngx_readiness_redis_slot(const ngx_readiness_redis_t *redis,
 ngx_uint_t ngx_readiness_redis_generation(const ngx_readiness_redis_t *redis);
 
 /*
+ * Posts ev whenever a connection of this worker is ready for calls, of a
+ * cluster to any node: Redis may have been restarted since the last one.
+ */
+void ngx_readiness_redis_on_ready(ngx_readiness_redis_t *redis,
+    ngx_event_t *ev);
+
+/*
  * At the end of http: host names need its resolver.  NGX_CONF_OK, or
  * NGX_CONF_ERROR with [emerg] logged.
  */

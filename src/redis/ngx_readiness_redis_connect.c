@@ -511,6 +511,10 @@ ngx_readiness_redis_ready(ngx_readiness_redis_peer_t *peer)
         ngx_readiness_redis_found(peer);
     }
 
+    if (peer->worker->ready && !peer->asked) {
+        ngx_post_event(peer->worker->ready, &ngx_posted_events);
+    }
+
     ngx_readiness_redis_send(peer);
 }
 

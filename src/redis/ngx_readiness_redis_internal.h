@@ -125,6 +125,7 @@ struct ngx_readiness_redis_worker_s {
 
     uint64_t                      number;    /* of the next call */
     ngx_uint_t                    generation;
+    ngx_event_t                  *ready;     /* posted then; NULL: nobody's */
 
     ngx_readiness_script_t       *scripts[NGX_READINESS_REDIS_MAX_SCRIPTS];
     ngx_uint_t                    nscripts;
