@@ -365,11 +365,11 @@ ngx_readiness_ask_flush(ngx_event_t *ev)
 
     generation = ngx_readiness_redis_generation(asker->redis);
 
-    if (asker->generation != generation) {
+    if (asker->told_in != generation) {
 
         /* what is held is told before more is asked for */
 
-        asker->generation = generation;
+        asker->told_in = generation;
         (void) ngx_readiness_slots_tell_all(asker, 1);
     }
 

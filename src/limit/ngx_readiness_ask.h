@@ -141,7 +141,7 @@ struct ngx_readiness_asker_s {
     ngx_event_t                  flush;
     ngx_event_t                  timer;
     ngx_event_t                  ready;
-    ngx_uint_t                   generation;
+    ngx_uint_t                   told_in;    /* generation: of all slots */
 
     ngx_readiness_take_t        *takes[NGX_READINESS_TAKES];
     ngx_queue_t                  free;       /* takes */
