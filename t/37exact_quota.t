@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # quota=N/PERIOD: never more than N in any stretch of PERIOD, and nothing
-# refused later than 1/60 of it: of three nginx on one Redis, of two workers on
-# one zone, through reloads and killed workers.
+# refused later than 1/60 of it, or in Redis 100 ms besides, by which ends that
+# are known are spread: of three nginx on one Redis, of two workers on one zone,
+# through reloads and killed workers.
 
 use strict;
 use warnings;

@@ -90,6 +90,18 @@ sub in_flight {
 }
 
 
+# By how much the end of a refusal may be late: nginx knows of a key in Redis
+# until when it is spent, and spreads ends that are over a second away.
+
+sub spread {
+    my ($rate) = @_;
+    my $longest = $rate->{kind} eq 'quota' ? $rate->{period} * 61 / 60
+                                           : $rate->{period} / $rate->{n};
+
+    return ($rate->{more} || '') =~ /redis=/ && $longest > 1 ? 0.1 : 0;
+}
+
+
 # Was there room, for certain, for a request that was refused?  @seen are those
 # that were charged, the last seen first.
 
@@ -97,6 +109,8 @@ sub room_left {
     my ($rate, $refused, @seen) = @_;
     my ($sent, $got) = @$refused;
     my $n = 0;
+
+    $sent -= spread($rate);
 
     if ($rate->{kind} eq 'quota') {
         my $spread = ($rate->{more} || '') =~ /redis=/ ? SPREAD : 0;
@@ -122,7 +136,8 @@ sub totals {
     my ($rate, $shortest, $longest, @silent) = @_;
     my ($n, $period, $burst) = @$rate{qw(n period burst)};
 
-    return ($n * int($shortest / ($period * 61 / 60 + max(0, @silent))),
+    return ($n * int($shortest / ($period * 61 / 60 + spread($rate)
+                                  + max(0, @silent))),
             $n * (1 + int($longest / $period)))
         if $rate->{kind} eq 'quota';
 
@@ -237,6 +252,7 @@ proxy_http_version 1.1;
 proxy_set_header Connection \$http_connection;
 proxy_set_header Upgrade \$http_upgrade;
 proxy_set_header X-Worker \$pid;
+proxy_read_timeout 10m;
 server {
     listen 127.0.0.1:%%PORT0%% $listen;
     readiness on;
