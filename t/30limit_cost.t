@@ -126,8 +126,8 @@ sub costs {
             $t->lines('decision.log');
     is(join(' ', map { $_->{'readiness.limits'}[0]{source} } @l[-6 .. -1]),
         $s eq 'z' ? 'local local local local local local'
-                  : 'redis redis redis refusal_cache redis redis',
-        "$s: refused for its cost, that cost is not asked for again");
+                  : 'redis redis refusal_cache refusal_cache redis redis',
+        "$s: a cost that the last one has left no room for is not asked for");
     return;
 }
 
