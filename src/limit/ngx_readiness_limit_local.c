@@ -176,6 +176,13 @@ ngx_readiness_counter_open(ngx_readiness_counter_t *counter,
     case RDY_RATE_QUOTA:
         ngx_readiness_quota_open(counter, rate, hash);
         counter->all = rdy_quota_drain(numbers, &counter->quota, now);
+
+        /* counts that were moved keep the time that they were given now */
+
+        if (counter->all) {
+            ngx_readiness_quota_store(counter, now);
+        }
+
         return;
 
     case RDY_RATE_CONCURRENT:

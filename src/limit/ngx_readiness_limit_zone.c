@@ -17,7 +17,7 @@
 
 #define NGX_READINESS_ZONE_SIZE   (8 * 1024 * 1024)
 #define NGX_READINESS_ZONE_CELLS  (NGX_READINESS_MAX_LIMITS                  \
-                                   * RDY_QUOTA_CHUNKS + 1)
+                                   * (RDY_QUOTA_CHUNKS + 1) + 1)
 #define NGX_READINESS_ZONE_MAGIC  0x72647930327a6e65ULL
 
 
