@@ -38,6 +38,14 @@ $e->run(workers => 2, listen => 'reuseport',
 
 my %keep;
 
+# what an old worker holds, which has streams to finish, is renewed, too
+
+my @old = (hold($stays, '/far?k=old'), hold($stays, '/near?k=old'));
+my %old = map { $_->{worker} => 1 } @old;
+$stays->reload;
+wait_for { !grep { $old{$_} } $stays->workers } 20,
+    'H01: a reload leaves old workers with what they hold';
+
 my @kept = (hold($stays, '/far?k=nginx'), hold($stays, '/far?k=worker'),
             hold($t, '/near?k=worker'));
 %keep = map { $_->{worker} => 1 } @kept;
@@ -69,9 +77,10 @@ for (sort keys %where) {
         or diag($free{$_});
 }
 
-# the living were renewed, three times by now
+# the living were renewed, three times by now, old workers, too
 
 %keep = ();
+@where{qw(/far?k=old /near?k=old)} = ($stays, $stays);
 
 for my $uri (sort keys %where) {
     my @more = map { hold($where{$uri}, $uri, 5) } 1 .. N;
@@ -79,7 +88,7 @@ for my $uri (sort keys %where) {
     $_->{c}->close for @more;
 }
 
-$_->{c}->close for @kept;
+$_->{c}->close for @kept, @old;
 
 for my $uri (sort keys %where) {
     wait_for {
