@@ -12,6 +12,7 @@
 #define RDY_LEASE_SEEN   8
 #define RDY_LEASE_MANY   1024
 #define RDY_LEASE_LATER  127            /* ms */
+#define RDY_LEASE_PART   8              /* of the room: less is far from it */
 
 #define rdy_lease_ms(us)          ((uint32_t) ((us) / 1000))
 
@@ -29,7 +30,8 @@ static void rdy_lease_add(rdy_lease_t *l, uint64_t n, uint64_t at,
     uint64_t now);
 static void rdy_lease_refuse(rdy_lease_t *l, const rdy_rate_t *rate,
     uint64_t lease, const rdy_lease_answer_t *answer, uint64_t now);
-static void rdy_lease_count(rdy_lease_t *l, const rdy_lease_answer_t *answer);
+static void rdy_lease_count(rdy_lease_t *l, const rdy_rate_t *rate,
+    uint64_t lease, const rdy_lease_answer_t *answer);
 
 
 uint32_t
@@ -163,6 +165,21 @@ rdy_lease_size(rdy_lease_t *l, uint64_t lease, uint64_t now)
 }
 
 
+rdy_uint_t
+rdy_lease_far(const rdy_rate_t *rate, uint64_t spent)
+{
+    uint64_t  room;
+
+    room = rate->burst;
+
+    if (rate->kind == RDY_RATE_BUCKET) {
+        room *= RDY_RATE_UNIT;
+    }
+
+    return spent < room / RDY_LEASE_PART;
+}
+
+
 void
 rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
     const rdy_lease_answer_t *answer, uint64_t now)
@@ -182,7 +199,7 @@ rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
     }
 
     if (!l->outage) {
-        rdy_lease_count(l, answer);
+        rdy_lease_count(l, rate, lease, answer);
         l->known = answer->known;
     }
 
@@ -419,35 +436,60 @@ rdy_lease_refuse(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
 /* permits of ours and of all since answers came, the latest counting most */
 
 static void
-rdy_lease_count(rdy_lease_t *l, const rdy_lease_answer_t *answer)
+rdy_lease_count(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
+    const rdy_lease_answer_t *answer)
 {
-    uint64_t  own, all;
+    uint64_t      own, all;
+    rdy_bucket_t  known;
 
     own = answer->got + answer->extra;
-    all = own;
+    known = l->known;
 
-    if (l->base && answer->total > l->base) {
-        all = answer->total - l->base;
+    if (rate->kind == RDY_RATE_BUCKET) {
+        rdy_rate_drain(rate, &known, answer->known.at);
     }
 
-    l->base = answer->total;
+    if (l->base == 0 || (lease == 0 && rdy_lease_far(rate, known.spent))) {
 
-    if (all > RDY_LEASE_MANY || own > all) {
+        /* answers may have been left out: nobody knows whose the rest was */
 
-        /* too much at once to go by: the key was made anew, or left alone */
-
-        l->own = 0;
-        l->all = 0;
+        l->base = answer->total;
         return;
     }
 
-    l->own += own;
-    l->all += all;
+    if (answer->total > l->base && answer->total - l->base >= own) {
+        all = answer->total - l->base;
+        l->base = answer->total;
 
-    if (l->all > RDY_LEASE_MANY) {
-        l->own /= 2;
-        l->all /= 2;
+    } else if (l->known.at > answer->sent) {
+
+        /* an answer to a later call came first, and these were in its total */
+
+        all = 0;
+
+    } else {
+
+        /* the key was made anew */
+
+        l->base = answer->total;
+        return;
     }
+
+    while (all > RDY_LEASE_MANY) {
+        own = (own + 1) / 2;
+        all /= 2;
+    }
+
+    all += l->all;
+    own = l->own + (own < all - l->own ? own : all - l->own);
+
+    if (all > RDY_LEASE_MANY) {
+        own = (own + 1) / 2;
+        all /= 2;
+    }
+
+    l->own = own;
+    l->all = all;
 }
 
 
@@ -455,14 +497,19 @@ void
 rdy_lease_share(const rdy_lease_t *l, uint64_t instances, uint64_t *part,
     uint64_t *whole)
 {
-    if (l->all >= RDY_LEASE_SEEN && l->own && l->own <= l->all) {
-        *part = l->own;
-        *whole = l->all;
+    if (l->all < RDY_LEASE_SEEN || l->own > l->all) {
+        *part = 1;
+        *whole = instances ? instances : 1;
         return;
     }
 
-    *part = 1;
-    *whole = instances ? instances : 1;
+    *part = l->own;
+    *whole = l->all;
+
+    if (l->own == 0) {
+        *part = 1;
+        *whole = (uint64_t) l->all + 1;
+    }
 }
 
 
@@ -489,8 +536,6 @@ rdy_lease_outage(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t instances,
     rdy_rate_drain(rate, &l->known, now);
     rdy_rate_view(rate, &l->known, 1, &view);
 
-    l->base = now + view.full;
-
     room = rate->burst * RDY_RATE_UNIT;
     left = room > l->known.spent ? room - l->known.spent : 0;
 
@@ -506,6 +551,10 @@ rdy_lease_outage(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t instances,
 
     l->known.spent = room > left ? room - left : 0;
     l->known.at = now;
+
+    rdy_rate_view(mine, &l->known, 1, &view);
+
+    l->base = now + view.full;
 }
 
 
@@ -523,7 +572,7 @@ rdy_lease_owed(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t instances,
     rdy_lease_outage(l, rate, instances, now, &mine);
     rdy_rate_drain(&mine, &l->known, now);
 
-    /* what our part of the bucket would have been spent without us */
+    /* what it started with and has not drained is known there */
 
     before = 0;
 

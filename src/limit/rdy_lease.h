@@ -46,7 +46,7 @@ typedef struct {
     rdy_bucket_t  known;        /* at Redis, drained to at; of a quota the
                                    requests counted; our own in an outage */
     uint64_t      base;         /* running total at the last answer; in an
-                                   outage: us, known is drained from then on */
+                                   outage: us, what was known is drained then */
     uint32_t      mark;         /* of the numbers that refused and paused
                                    stand for */
     uint32_t      cost;         /* and the least cost */
@@ -79,7 +79,8 @@ typedef struct {
     uint64_t      got;          /* requests admitted, times their cost */
     uint64_t      asked;        /* lease */
     uint64_t      extra;        /* and what was got of it */
-    uint64_t      total;        /* running total of the key; 0: unknown */
+    uint64_t      total;        /* running total of the key, of a quota the
+                                   requests counted */
     rdy_bucket_t  known;        /* at: now */
     uint64_t      until;        /* us from now until one such request fits, 0
                                    if it does */
@@ -113,7 +114,17 @@ void rdy_lease_put_back(rdy_lease_t *l, uint64_t cost, uint64_t date,
 uint64_t rdy_lease_size(rdy_lease_t *l, uint64_t lease, uint64_t now);
 
 
-/* takes in the answer to a call; lease as in rdy_lease_check() */
+/*
+ * 1: so little is spent that the answer need not be taken in, if the limit is
+ * exact.  A bucket like that is as good as a full one in an outage.
+ */
+rdy_uint_t rdy_lease_far(const rdy_rate_t *rate, uint64_t spent);
+
+
+/*
+ * Takes in the answer to a call; lease as in rdy_lease_check().  Answers may
+ * be left out where rdy_lease_far().
+ */
 void rdy_lease_answer(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
     const rdy_lease_answer_t *answer, uint64_t now);
 
@@ -136,7 +147,8 @@ uint64_t rdy_lease_end(const rdy_lease_t *l, uint64_t now);
 
 /*
  * This nginx's part of the key's traffic, as part/whole: measured, or one of
- * `instances` (0 counts as 1) where fewer than 8 permits were seen.
+ * `instances` (0 counts as 1) where fewer than 8 permits were seen.  Never
+ * nothing: where all that was seen went to others, one permit more is.
  */
 void rdy_lease_share(const rdy_lease_t *l, uint64_t instances, uint64_t *part,
     uint64_t *whole);
@@ -155,7 +167,7 @@ void rdy_lease_outage(rdy_lease_t *l, const rdy_rate_t *rate,
 /*
  * Redis is back: ends the outage and returns what the bucket there is to be
  * charged, in millionths of a request: what was admitted here and has not
- * drained since.  0 if there was no outage.
+ * drained since.  0 if there was no outage: nothing is told twice.
  */
 uint64_t rdy_lease_owed(rdy_lease_t *l, const rdy_rate_t *rate,
     uint64_t instances, uint64_t now);
