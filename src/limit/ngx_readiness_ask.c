@@ -31,6 +31,9 @@ static void ngx_readiness_ask_flush(ngx_event_t *ev);
 static void ngx_readiness_ask_declined(ngx_readiness_asker_t *asker);
 static void ngx_readiness_ask_expire(ngx_event_t *ev);
 static void ngx_readiness_ask_detach(ngx_readiness_ask_t *ask);
+static ngx_readiness_charge_t *ngx_readiness_ask_charge_item(
+    ngx_readiness_asker_t *asker, const rdy_rate_t *numbers,
+    const ngx_str_t *name, ngx_uint_t slot, uint64_t amount, ngx_uint_t back);
 
 
 static ngx_readiness_asker_t   *ngx_readiness_askers;
@@ -120,6 +123,7 @@ ngx_readiness_asker_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
 
     ngx_readiness_ask_event(&asker->timer, cycle, ngx_readiness_ask_expire);
     ngx_readiness_ask_event(&asker->heart, cycle, NULL);
+    ngx_readiness_ask_event(&asker->probe, cycle, NULL);
     ngx_readiness_ask_event(&asker->lease, cycle,
                             ngx_readiness_take_lease_handler);
     asker->lease.cancelable = 1;
@@ -407,11 +411,22 @@ ngx_readiness_ask_declined(ngx_readiness_asker_t *asker)
         return;
 
     case NGX_READINESS_ITEM_CHARGE:
+
+        if (!((ngx_readiness_charge_t *) item)->back) {
+            ngx_readiness_owed_lost(asker);
+        }
+
         ngx_queue_remove(q);
         ngx_free(item);
         return;
 
-    default: /* NGX_READINESS_ITEM_SLOTS, NGX_READINESS_ITEM_BEAT: later */
+    case NGX_READINESS_ITEM_SLOTS:
+        ngx_queue_remove(q);
+        item->gathered = 0;
+        ngx_readiness_owed_slots(ngx_readiness_item_slots(item));
+        return;
+
+    default: /* NGX_READINESS_ITEM_BEAT: later */
         ngx_queue_remove(q);
         item->gathered = 0;
     }
@@ -536,15 +551,37 @@ ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot,
     uint64_t amount, ngx_uint_t back)
 {
-    ngx_readiness_charge_t  *charge;
-
     if (amount == 0) {
         return NULL;
     }
 
+    return ngx_readiness_ask_charge_item(asker, numbers, name, slot, amount,
+                                         back);
+}
+
+
+void
+ngx_readiness_ask_probe(ngx_readiness_asker_t *asker,
+    const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot)
+{
+    (void) ngx_readiness_ask_charge_item(asker, numbers, name, slot, 0, 1);
+}
+
+
+static ngx_readiness_charge_t *
+ngx_readiness_ask_charge_item(ngx_readiness_asker_t *asker,
+    const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot,
+    uint64_t amount, ngx_uint_t back)
+{
+    ngx_readiness_charge_t  *charge;
+
     charge = ngx_alloc(sizeof(ngx_readiness_charge_t) + name->len,
                        ngx_cycle->log);
     if (charge == NULL) {
+        if (!back) {
+            ngx_readiness_owed_lost(asker);
+        }
+
         return NULL;
     }
 

@@ -27,6 +27,7 @@
 #define NGX_READINESS_BEAT_LIFE   30000
 #define NGX_READINESS_OWED_LIFE   300    /* s, in the zone */
 #define NGX_READINESS_OWED        16384  /* keys of which a charge is owed */
+#define NGX_READINESS_OWED_PROBE  1000   /* ms */
 
 
 typedef struct ngx_readiness_asker_s  ngx_readiness_asker_t;
@@ -103,6 +104,7 @@ typedef struct {
     ngx_uint_t                   n;      /* keys, from the first one on */
     ngx_uint_t                   first;
     ngx_uint_t                   run;    /* a take among others of its kind */
+    ngx_uint_t                   owed;   /* a charge that is none back */
 } ngx_readiness_place_t;
 
 
@@ -159,12 +161,16 @@ struct ngx_readiness_asker_s {
     ngx_rbtree_t                 owed;       /* keys decided here meanwhile */
     ngx_rbtree_node_t            owed_nil;
     ngx_uint_t                   nowed;
-    ngx_uint_t                   nlost;      /* had no place there */
-    ngx_uint_t                   outage;     /* something was decided here */
+    ngx_event_t                  probe;
+    ngx_uint_t                   probed;     /* a slot */
+    ngx_uint_t                   nlost;      /* charges, for want of a place
+                                                there or of an answer */
 
     ngx_readiness_item_t         beat;
     ngx_str_t                    beat_name;
+    ngx_uint_t                   fewer;      /* beats that told so */
     ngx_event_t                  heart;
+    ngx_msec_t                   beats;      /* until the next but one */
     u_char                       holder[RDY_BATCH_HOLDER_LEN];
 };
 
@@ -227,6 +233,10 @@ void ngx_readiness_ask_answer(ngx_readiness_ask_t *ask,
 ngx_readiness_charge_t *ngx_readiness_ask_charge(ngx_readiness_asker_t *asker,
     const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot,
     uint64_t amount, ngx_uint_t back);
+
+/* charges nothing: whether Redis answers */
+void ngx_readiness_ask_probe(ngx_readiness_asker_t *asker,
+    const rdy_rate_t *numbers, const ngx_str_t *name, ngx_uint_t slot);
 
 /* all slots of all keys are told again; how many keys there are */
 ngx_uint_t ngx_readiness_slots_renew(void);
@@ -302,11 +312,27 @@ ngx_int_t ngx_readiness_outage_init(ngx_readiness_asker_t *asker,
 /* Redis has not answered: decides what was asked by policy */
 void ngx_readiness_outage_decide(ngx_readiness_ask_t *ask);
 
-/* Redis has answered: it is charged what was admitted meanwhile */
-void ngx_readiness_outage_over(ngx_readiness_asker_t *asker, ngx_uint_t slot);
-
 /* how many nginx share this Redis, as its heartbeat tells */
 void ngx_readiness_outage_beat(ngx_readiness_asker_t *asker, uint64_t n);
+uint64_t ngx_readiness_outage_instances(const ngx_readiness_asker_t *asker);
+
+
+/* what is owed: ngx_readiness_limit_owed.c */
+
+void ngx_readiness_owed_init(ngx_readiness_asker_t *asker);
+
+/* state was charged here */
+void ngx_readiness_owed(ngx_readiness_asker_t *asker,
+    const ngx_readiness_state_t *state);
+
+/* Redis could not be told of these slots: it will, as soon as it answers */
+void ngx_readiness_owed_slots(ngx_readiness_slots_t *slots);
+
+/* Redis has answered for a key in this slot: it is charged what it is owed */
+void ngx_readiness_owed_over(ngx_readiness_asker_t *asker, ngx_uint_t slot);
+
+/* a charge has been lost, or the answer to it: that will be told */
+void ngx_readiness_owed_lost(ngx_readiness_asker_t *asker);
 
 
 #endif /* _NGX_READINESS_ASK_H_INCLUDED_ */

@@ -437,7 +437,8 @@ ngx_readiness_batch_sent(ngx_readiness_batch_t *batch)
             break;
 
         case NGX_READINESS_ITEM_CHARGE:
-            ngx_free(place->item);
+            place->owed = !((ngx_readiness_charge_t *) item)->back;
+            ngx_free(item);
             place->item = NULL;
             break;
 
@@ -471,7 +472,7 @@ ngx_readiness_batch_reply(ngx_readiness_redis_call_t *call,
         reply.pos = payload->data;
         reply.end = payload->data + payload->len;
 
-        ngx_readiness_outage_over(asker, batch->slot);
+        ngx_readiness_owed_over(asker, batch->slot);
     }
 
     /* a request that is run on may take others with it: see each place anew */
@@ -642,6 +643,7 @@ static void
 ngx_readiness_batch_learn(ngx_readiness_state_t *state,
     const rdy_batch_state_t *found, uint64_t sent_at)
 {
+    uint64_t            owed;
     ngx_uint_t          hashed;
     rdy_lease_answer_t  answer;
 
@@ -665,9 +667,14 @@ ngx_readiness_batch_learn(ngx_readiness_state_t *state,
 
         hashed = state->hashed;
 
-        ngx_readiness_known_answer(state->rate, &state->numbers, &state->key,
-                                   state->hash, &hashed, &answer);
+        owed = ngx_readiness_known_answer(state->rate, &state->numbers,
+                                          &state->key, state->hash, &hashed,
+                                          &answer);
         state->hashed = hashed;
+
+        ngx_readiness_ask_charge(ngx_readiness_asker(state->rate->redis),
+                                 &state->numbers, &state->name, state->slot,
+                                 owed, 0);
     }
 
     state->view.retry = state->refused
@@ -734,6 +741,16 @@ ngx_readiness_batch_unanswered(ngx_readiness_batch_t *batch,
 
     case NGX_READINESS_ITEM_TAKE:
         ngx_readiness_take_answer(place->item, 0, 0, NULL);
+        return;
+
+    case NGX_READINESS_ITEM_CHARGE:
+
+        /* it may have been charged: never again, then */
+
+        if (place->owed) {
+            ngx_readiness_owed_lost(batch->asker);
+        }
+
         return;
 
     default:

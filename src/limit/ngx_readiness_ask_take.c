@@ -279,6 +279,7 @@ static void
 ngx_readiness_take_learn(ngx_readiness_take_t *take, uint64_t got,
     uint64_t extra, const rdy_batch_state_t *state, rdy_rate_view_t *view)
 {
+    uint64_t            owed;
     rdy_lease_answer_t  answer;
 
     rdy_batch_view(&take->numbers, state, 1, view);
@@ -296,8 +297,11 @@ ngx_readiness_take_learn(ngx_readiness_take_t *take, uint64_t got,
     answer.known.spent = (take->numbers.kind == RDY_RATE_BUCKET)
                          ? state->bucket.spent : state->used;
 
-    ngx_readiness_known_answer(take->rate, &take->numbers, &take->key,
-                               take->hash, &take->hashed, &answer);
+    owed = ngx_readiness_known_answer(take->rate, &take->numbers, &take->key,
+                                      take->hash, &take->hashed, &answer);
+
+    ngx_readiness_ask_charge(take->asker, &take->numbers, &take->name,
+                             take->item.slot, owed, 0);
 
     if (extra) {
         ngx_readiness_take_lease(take);

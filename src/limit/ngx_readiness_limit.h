@@ -49,6 +49,7 @@ typedef struct {
 
     uint64_t                     spent_until; /* us: no key is known to be
                                                  spent from then on */
+    uint64_t                     owed_until;  /* us: no key is owed a charge */
     uint32_t                     instances[NGX_READINESS_MAX_REDIS];
     u_char                       id[8];       /* of this nginx */
 } ngx_readiness_shared_t;
@@ -173,9 +174,11 @@ uint64_t ngx_readiness_known_size(const ngx_readiness_rate_t *rate,
 
 /*
  * An answer is remembered as far as it matters, and hash made of the key then
- * unless *hashed.  Sets what the answer lacks: its time, a random number.
+ * unless *hashed.  Sets what the answer lacks: its time, a random number, the
+ * total of a quota.  Returns what the key is to be charged at once, as
+ * ngx_readiness_owed_settle() does.
  */
-void ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
+uint64_t ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
     const rdy_rate_t *numbers, const ngx_str_t *key, uint64_t hash[2],
     ngx_uint_t *hashed, rdy_lease_answer_t *answer);
 
@@ -246,6 +249,17 @@ void ngx_readiness_ask_give_back(ngx_readiness_state_t *state);
 
 /* gives back what was charged in Redis' stead */
 void ngx_readiness_outage_give_back(ngx_readiness_state_t *state);
+
+/* what Redis is owed: ngx_readiness_limit_owed.c */
+
+/*
+ * Ends the outage of a key that may be in one, and returns what Redis is to be
+ * charged for it, as rdy_batch_charge() takes it: what was admitted here and
+ * has not drained since.  The lock is held, and rdy_cells_begin() was called.
+ */
+uint64_t ngx_readiness_owed_settle(const ngx_readiness_rate_t *rate,
+    const rdy_rate_t *numbers, const uint64_t hash[2], rdy_lease_t *lease,
+    uint64_t now);
 
 
 #endif /* _NGX_READINESS_LIMIT_H_INCLUDED_ */

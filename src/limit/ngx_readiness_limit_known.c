@@ -17,12 +17,10 @@
 #include "limit/ngx_readiness_limit.h"
 
 
-/* a bucket that less was spent of is taken for a full one in an outage */
-#define NGX_READINESS_KNOWN_PART  8
-
-
 static void ngx_readiness_known_view(ngx_readiness_state_t *state,
     const rdy_lease_t *lease, uint64_t now, uint64_t retry);
+static uint64_t ngx_readiness_known_full(const ngx_readiness_rate_t *rate,
+    const rdy_rate_t *numbers, const rdy_lease_answer_t *answer);
 static rdy_lease_t *ngx_readiness_known_find(const ngx_readiness_rate_t *rate,
     const uint64_t hash[2]);
 
@@ -179,27 +177,30 @@ ngx_readiness_known_size(const ngx_readiness_rate_t *rate,
 }
 
 
-void
+uint64_t
 ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
     const rdy_rate_t *numbers, const ngx_str_t *key, uint64_t hash[2],
     ngx_uint_t *hashed, rdy_lease_answer_t *answer)
 {
-    uint64_t                 now, room, full;
-    ngx_uint_t               evicted;
+    uint64_t                 now, end, owed;
+    ngx_uint_t               far, evicted;
     rdy_cell_t              *cell;
     rdy_lease_t             *lease;
     ngx_readiness_shared_t  *shared;
 
-    room = numbers->burst;
+    shared = ngx_readiness_zone_own->shared;
 
-    if (numbers->kind == RDY_RATE_BUCKET) {
-        room *= RDY_RATE_UNIT;
+    far = (rate->lease == 0 && answer->until == 0
+           && rdy_lease_far(numbers, answer->known.spent));
+
+    if (far && shared->owed_until == 0) {
+        return 0;
     }
 
-    if (rate->lease == 0 && answer->until == 0
-        && answer->known.spent < room / NGX_READINESS_KNOWN_PART)
-    {
-        return;
+    now = ngx_readiness_now();
+
+    if (far && now >= shared->owed_until) {
+        return 0;
     }
 
     if (!*hashed) {
@@ -207,19 +208,13 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
         *hashed = 1;
     }
 
-    shared = ngx_readiness_zone_own->shared;
     answer->random = (uint32_t) ngx_random();
 
-    full = RDY_LEASE_CAP;
-
-    if (rate->on_error == NGX_READINESS_REDIS_LOCAL) {
-
-        /* of use in an outage, until the bucket has drained */
-
-        full += (numbers->kind == RDY_RATE_BUCKET)
-                ? answer->known.spent / numbers->count * numbers->period
-                : numbers->period * 1000000;
+    if (numbers->kind != RDY_RATE_BUCKET) {
+        answer->total = answer->known.spent;
     }
+
+    owed = 0;
 
     ngx_readiness_zone_lock();
 
@@ -228,23 +223,59 @@ ngx_readiness_known_answer(const ngx_readiness_rate_t *rate,
 
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
+    if (far) {
+        lease = ngx_readiness_known_find(rate, hash);
+
+        if (lease && lease->outage) {
+            owed = ngx_readiness_owed_settle(rate, numbers, hash, lease, now);
+        }
+
+        ngx_readiness_zone_unlock();
+
+        return owed;
+    }
+
     cell = rdy_cells_get(ngx_readiness_zone_own->cells, rate->cell, hash, now,
                          &evicted);
-
     lease = ngx_readiness_cell_lease(cell);
+
+    if (lease->outage) {
+        owed = ngx_readiness_owed_settle(rate, numbers, hash, lease, now);
+    }
 
     rdy_lease_answer(lease, numbers, rate->lease, answer, now);
 
-    /* what is owed for an outage is kept as long as it was then to be kept */
-
-    cell->full_at = ngx_max(now + full, lease->outage ? cell->full_at : 0);
+    cell->full_at = now + ngx_readiness_known_full(rate, numbers, answer);
 
     if (answer->until) {
-        full = ngx_min(answer->until + RDY_LEASE_SPREAD, RDY_LEASE_CAP);
-        shared->spent_until = ngx_max(shared->spent_until, now + full);
+        end = now + ngx_min(answer->until + RDY_LEASE_SPREAD, RDY_LEASE_CAP);
+        shared->spent_until = ngx_max(shared->spent_until, end);
     }
 
     ngx_readiness_zone_unlock();
+
+    return owed;
+}
+
+
+/* us that an answer is of use */
+
+static uint64_t
+ngx_readiness_known_full(const ngx_readiness_rate_t *rate,
+    const rdy_rate_t *numbers, const rdy_lease_answer_t *answer)
+{
+    if (rate->on_error != NGX_READINESS_REDIS_LOCAL) {
+        return RDY_LEASE_CAP;
+    }
+
+    /* in an outage, until the bucket has drained */
+
+    if (numbers->kind == RDY_RATE_BUCKET) {
+        return RDY_LEASE_CAP
+               + answer->known.spent / numbers->count * numbers->period;
+    }
+
+    return RDY_LEASE_CAP + numbers->period * 1000000;
 }
 
 

@@ -8,9 +8,8 @@
  * While Redis does not answer, its limits are decided by their policy.  With
  * on_redis_error=local the zone counts, by the numbers divided: a key starts
  * from what was last known of it, with this nginx's measured share of it, or
- * one part of as many as there are nginx.  When Redis is back, each key is
- * charged once what was admitted here and has not drained since, before
- * anything else is asked of it.
+ * one part of as many as there are nginx.  What was admitted here is owed to
+ * Redis: ngx_readiness_limit_owed.c.
  */
 
 
@@ -23,31 +22,20 @@
 typedef struct {
     ngx_readiness_state_t       *state;
     rdy_rate_t                   mine;
+    rdy_cell_t                  *cell;
     rdy_lease_t                 *lease;
     ngx_readiness_counter_t      counter;
 } ngx_readiness_fallback_t;
 
 
-/* a key that Redis is to be charged for, in each worker that admitted */
-
-typedef struct {
-    ngx_str_node_t               node;       /* by name */
-    const ngx_readiness_rate_t  *rate;
-    rdy_rate_t                   numbers;
-    uint64_t                     hash[2];
-    ngx_uint_t                   slot;
-} ngx_readiness_owed_t;
-
-
 static ngx_uint_t ngx_readiness_outage_local(
     const ngx_readiness_redis_t *redis, ngx_cycle_t *cycle);
 static void ngx_readiness_outage_heart(ngx_event_t *ev);
-static uint64_t ngx_readiness_outage_instances(
-    const ngx_readiness_asker_t *asker);
 static ngx_uint_t ngx_readiness_outage_policy(ngx_readiness_ask_t *ask,
     ngx_readiness_state_t **states, ngx_uint_t *n);
 static void ngx_readiness_fallback_open(ngx_readiness_fallback_t *f,
     uint64_t instances, uint64_t now);
+static void ngx_readiness_fallback_room(ngx_readiness_fallback_t *f);
 static void ngx_readiness_fallback_quota(ngx_readiness_fallback_t *f,
     uint64_t part, uint64_t whole, uint64_t now);
 static ngx_uint_t ngx_readiness_fallback_fits(
@@ -56,10 +44,6 @@ static void ngx_readiness_fallback_charge(ngx_readiness_fallback_t *f,
     ngx_uint_t charge, uint64_t now);
 static void ngx_readiness_fallback_settle(ngx_readiness_ask_t *ask,
     ngx_readiness_state_t *state);
-static void ngx_readiness_owed_add(ngx_readiness_asker_t *asker,
-    const ngx_readiness_state_t *state);
-static uint64_t ngx_readiness_owed_amount(const ngx_readiness_asker_t *asker,
-    const ngx_readiness_owed_t *owed);
 
 
 ngx_int_t
@@ -68,8 +52,7 @@ ngx_readiness_outage_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
     u_char           *p;
     const ngx_str_t  *prefix;
 
-    ngx_rbtree_init(&asker->owed, &asker->owed_nil,
-                    ngx_str_rbtree_insert_value);
+    ngx_readiness_owed_init(asker);
 
     /* no rate has an empty name */
 
@@ -98,7 +81,8 @@ ngx_readiness_outage_init(ngx_readiness_asker_t *asker, ngx_cycle_t *cycle)
     if (ngx_worker == 0 && asker->index < NGX_READINESS_MAX_REDIS
         && ngx_readiness_outage_local(asker->redis, cycle))
     {
-        ngx_add_timer(&asker->heart, NGX_READINESS_BEAT_FIRST);
+        asker->beats = NGX_READINESS_BEAT_FIRST;
+        ngx_add_timer(&asker->heart, asker->beats);
     }
 
     return NGX_OK;
@@ -145,19 +129,38 @@ ngx_readiness_outage_heart(ngx_event_t *ev)
 
     ngx_readiness_ask_gather(asker, &asker->beat, 0);
 
-    ngx_add_timer(ev, NGX_READINESS_BEAT - ngx_random() % 1000);
+    /* those that begin at the same time hear of each other soon */
+
+    asker->beats = ngx_min(asker->beats * 2, NGX_READINESS_BEAT);
+
+    ngx_add_timer(ev, asker->beats - ngx_random() % (asker->beats / 10));
 }
 
 
 void
 ngx_readiness_outage_beat(ngx_readiness_asker_t *asker, uint64_t n)
 {
-    ngx_readiness_zone_own->shared->instances[asker->index]
-        = ngx_min(n, 1000000);
+    uint32_t  *instances;
+
+    instances = &ngx_readiness_zone_own->shared->instances[asker->index];
+
+    /*
+     * Of a Redis that comes back empty the first hears of nobody: that there
+     * are fewer counts when all the others could have spoken.
+     */
+
+    if (n < *instances
+        && ++asker->fewer <= NGX_READINESS_BEAT_LIFE / NGX_READINESS_BEAT)
+    {
+        return;
+    }
+
+    *instances = ngx_min(n, 1000000);
+    asker->fewer = 0;
 }
 
 
-static uint64_t
+uint64_t
 ngx_readiness_outage_instances(const ngx_readiness_asker_t *asker)
 {
     if (asker->index >= NGX_READINESS_MAX_REDIS) {
@@ -267,35 +270,59 @@ ngx_readiness_fallback_open(ngx_readiness_fallback_t *f, uint64_t instances,
 {
     uint64_t                part, whole;
     ngx_uint_t              evicted;
-    rdy_cell_t             *cell;
     ngx_readiness_state_t  *state;
 
     state = f->state;
 
-    cell = rdy_cells_get(ngx_readiness_zone_own->cells, state->rate->cell,
-                         state->hash, now, &evicted);
+    if (state->numbers.kind == RDY_RATE_CONCURRENT) {
 
-    f->lease = ngx_readiness_cell_lease(cell);
+        /* all slots of this nginx are counted here, whoever gave them */
 
-    /* what is owed must not be evicted as if it said nothing */
+        rdy_rate_share(&state->numbers, 1, ngx_max(instances, 1), &f->mine);
+        ngx_readiness_fallback_room(f);
+        ngx_readiness_counter_open(&f->counter, state->rate, state->hash,
+                                   &f->mine, now);
+        return;
+    }
 
-    cell->full_at = ngx_max(cell->full_at,
-                            now + NGX_READINESS_OWED_LIFE * 1000000);
+    f->cell = rdy_cells_get(ngx_readiness_zone_own->cells, state->rate->cell,
+                            state->hash, now, &evicted);
+
+    f->lease = ngx_readiness_cell_lease(f->cell);
 
     if (state->numbers.kind == RDY_RATE_BUCKET) {
         rdy_lease_outage(f->lease, &state->numbers, instances, now, &f->mine);
         rdy_rate_drain(&f->mine, &f->lease->known, now);
+        ngx_readiness_fallback_room(f);
         return;
     }
 
     rdy_lease_share(f->lease, instances, &part, &whole);
     rdy_rate_share(&state->numbers, part, whole, &f->mine);
+    ngx_readiness_fallback_room(f);
 
     ngx_readiness_counter_open(&f->counter, state->rate, state->hash, &f->mine,
                                now);
 
-    if (state->numbers.kind == RDY_RATE_QUOTA) {
-        ngx_readiness_fallback_quota(f, part, whole, now);
+    ngx_readiness_fallback_quota(f, part, whole, now);
+}
+
+
+/* there is room for one request at least, of its cost */
+
+static void
+ngx_readiness_fallback_room(ngx_readiness_fallback_t *f)
+{
+    uint64_t  room;
+
+    room = ngx_min(f->state->cost, f->state->numbers.burst);
+
+    if (f->mine.burst < room) {
+        f->mine.burst = room;
+
+        if (f->mine.kind != RDY_RATE_BUCKET) {
+            f->mine.count = room;
+        }
     }
 }
 
@@ -320,13 +347,14 @@ ngx_readiness_fallback_quota(ngx_readiness_fallback_t *f, uint64_t part,
     before = 0;
 
     if (lease->known.at
-        && now - lease->known.at < f->state->numbers.period * 1000000)
+        && now < lease->known.at + f->state->numbers.period * 1000000)
     {
         before = (lease->known.spent * part + whole - 1) / whole;
         before = ngx_min(before, f->mine.count);
     }
 
     lease->base = before;
+    lease->known.at = now;
 
     if (before) {
         (void) ngx_readiness_counter_charge(&f->counter, &f->mine, before,
@@ -350,7 +378,9 @@ static void
 ngx_readiness_fallback_charge(ngx_readiness_fallback_t *f, ngx_uint_t charge,
     uint64_t now)
 {
-    ngx_readiness_state_t  *state;
+    uint64_t                 life;
+    ngx_readiness_state_t   *state;
+    ngx_readiness_shared_t  *shared;
 
     state = f->state;
 
@@ -371,11 +401,24 @@ ngx_readiness_fallback_charge(ngx_readiness_fallback_t *f, ngx_uint_t charge,
 
     if (f->mine.kind == RDY_RATE_BUCKET) {
         rdy_rate_view(&f->mine, &f->lease->known, state->cost, &state->view);
+
+    } else {
+        ngx_readiness_counter_view(&f->counter, &f->mine, state->cost, now,
+                                   &state->view);
+    }
+
+    if (f->mine.kind == RDY_RATE_CONCURRENT) {
         return;
     }
 
-    ngx_readiness_counter_view(&f->counter, &f->mine, state->cost, now,
-                               &state->view);
+    /* what is owed must not be evicted as if it said nothing */
+
+    f->cell->full_at = ngx_max(f->cell->full_at, now + state->view.full);
+
+    life = ngx_min(state->view.full, NGX_READINESS_OWED_LIFE * 1000000);
+
+    shared = ngx_readiness_zone_own->shared;
+    shared->owed_until = ngx_max(shared->owed_until, now + life);
 }
 
 
@@ -383,6 +426,8 @@ static void
 ngx_readiness_fallback_settle(ngx_readiness_ask_t *ask,
     ngx_readiness_state_t *state)
 {
+    ngx_readiness_slots_t  *slots;
+
     state->source = NGX_READINESS_SOURCE_FALLBACK;
     state->decided = 1;
     state->asked = 0;
@@ -395,25 +440,33 @@ ngx_readiness_fallback_settle(ngx_readiness_ask_t *ask,
         return;
     }
 
-    ask->asker->outage = 1;
-
     if (state->numbers.kind == RDY_RATE_CONCURRENT) {
-        ngx_readiness_hold(ask->ctx, state, state->charged_at,
-                           ngx_readiness_slots_get(ask->asker, state));
+        slots = ngx_readiness_slots_get(ask->asker, state);
+
+        ngx_readiness_hold(ask->ctx, state, state->charged_at, slots);
+
+        if (slots) {
+            ngx_readiness_owed_slots(slots);
+        }
+
         return;
     }
 
-    ngx_readiness_owed_add(ask->asker, state);
+    ngx_readiness_owed(ask->asker, state);
 }
 
 
-/* what a later limit of the request has refused */
+/*
+ * What a later limit of the request has refused, less what has drained since.
+ * If Redis was charged for it meanwhile, it is given back there.
+ */
 
 void
 ngx_readiness_outage_give_back(ngx_readiness_state_t *state)
 {
     uint64_t                  now;
     rdy_cell_t               *cell;
+    ngx_uint_t                settled;
     rdy_lease_t              *lease;
     rdy_bucket_t              drained;
     ngx_readiness_counter_t   counter;
@@ -429,7 +482,17 @@ ngx_readiness_outage_give_back(ngx_readiness_state_t *state)
     now = ngx_readiness_now();
     rdy_cells_begin(ngx_readiness_zone_own->cells);
 
-    if (state->numbers.kind == RDY_RATE_QUOTA) {
+    cell = rdy_cells_find(ngx_readiness_zone_own->cells, state->rate->cell,
+                          state->hash);
+
+    lease = cell ? ngx_readiness_cell_lease(cell) : NULL;
+    settled = (lease && !lease->outage);
+
+    if (lease == NULL || settled) {
+
+        /* void */
+
+    } else if (state->numbers.kind == RDY_RATE_QUOTA) {
 
         if (now - state->charged_at < state->numbers.period * 1000000) {
             ngx_readiness_counter_open(&counter, state->rate, state->hash,
@@ -440,165 +503,20 @@ ngx_readiness_outage_give_back(ngx_readiness_state_t *state)
         }
 
     } else {
-        cell = rdy_cells_find(ngx_readiness_zone_own->cells, state->rate->cell,
-                              state->hash);
 
-        if (cell) {
+        /* by the whole rate's numbers, which drain more than our part's */
 
-            /* by the whole rate's numbers, which drain more than our part's */
+        drained.spent = state->cost * RDY_RATE_UNIT;
+        drained.at = state->charged_at;
+        rdy_rate_drain(&state->numbers, &drained, now);
 
-            drained.spent = state->cost * RDY_RATE_UNIT;
-            drained.at = state->charged_at;
-            rdy_rate_drain(&state->numbers, &drained, now);
-
-            lease = ngx_readiness_cell_lease(cell);
-            lease->known.spent -= ngx_min(lease->known.spent, drained.spent);
-        }
-    }
-
-    ngx_readiness_zone_unlock();
-}
-
-
-static void
-ngx_readiness_owed_add(ngx_readiness_asker_t *asker,
-    const ngx_readiness_state_t *state)
-{
-    u_char                *name;
-    uint32_t               hash;
-    ngx_readiness_owed_t  *owed;
-
-    hash = ngx_crc32_short(state->name.data, state->name.len);
-
-    if (ngx_str_rbtree_lookup(&asker->owed, (ngx_str_t *) &state->name, hash))
-    {
-        return;
-    }
-
-    owed = NULL;
-
-    if (asker->nowed < NGX_READINESS_OWED) {
-        owed = ngx_alloc(sizeof(ngx_readiness_owed_t) + state->name.len,
-                         ngx_cycle->log);
-    }
-
-    if (owed == NULL) {
-        asker->nlost++;
-        return;
-    }
-
-    name = (u_char *) (owed + 1);
-    ngx_memcpy(name, state->name.data, state->name.len);
-
-    owed->node.node.key = hash;
-    owed->node.str.data = name;
-    owed->node.str.len = state->name.len;
-    owed->rate = state->rate;
-    owed->numbers = state->numbers;
-    owed->hash[0] = state->hash[0];
-    owed->hash[1] = state->hash[1];
-    owed->slot = state->slot;
-
-    ngx_rbtree_insert(&asker->owed, &owed->node.node);
-    asker->nowed++;
-}
-
-
-void
-ngx_readiness_outage_over(ngx_readiness_asker_t *asker, ngx_uint_t slot)
-{
-    ngx_rbtree_node_t     *node, *next;
-    ngx_readiness_owed_t  *owed;
-
-    if (!asker->outage) {
-        return;
-    }
-
-    asker->outage = 0;
-
-    node = (asker->nowed == 0)
-           ? NULL : ngx_rbtree_min(asker->owed.root, asker->owed.sentinel);
-
-    for ( /* void */ ; node; node = next) {
-
-        next = ngx_rbtree_next(&asker->owed, node);
-        owed = (ngx_readiness_owed_t *) node;
-
-        if (owed->slot != slot) {
-
-            /* another node of the cluster, that has not answered yet */
-
-            asker->outage = 1;
-            continue;
-        }
-
-        ngx_rbtree_delete(&asker->owed, node);
-        asker->nowed--;
-
-        ngx_readiness_ask_charge(asker, &owed->numbers, &owed->node.str,
-                                 owed->slot,
-                                 ngx_readiness_owed_amount(asker, owed), 0);
-        ngx_free(owed);
-    }
-
-    if (asker->nlost) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "readiness_redis \"%V\" is back, but what was admitted "
-                      "meanwhile is not charged to %ui keys: only %d are "
-                      "kept", ngx_readiness_redis_name(asker->redis),
-                      asker->nlost, NGX_READINESS_OWED);
-        asker->nlost = 0;
-    }
-
-    (void) ngx_readiness_slots_renew();
-}
-
-
-static uint64_t
-ngx_readiness_owed_amount(const ngx_readiness_asker_t *asker,
-    const ngx_readiness_owed_t *owed)
-{
-    uint64_t                  now, amount;
-    rdy_cell_t               *cell;
-    rdy_lease_t              *lease;
-    ngx_readiness_counter_t   counter;
-
-    amount = 0;
-
-    ngx_readiness_zone_lock();
-
-    now = ngx_readiness_now();
-    rdy_cells_begin(ngx_readiness_zone_own->cells);
-
-    cell = rdy_cells_find(ngx_readiness_zone_own->cells, owed->rate->cell,
-                          owed->hash);
-
-    lease = cell ? ngx_readiness_cell_lease(cell) : NULL;
-
-    if (lease == NULL || !lease->outage) {
-
-        /* another worker was here before, or the cell was evicted */
-
-    } else if (owed->numbers.kind == RDY_RATE_BUCKET) {
-        amount = rdy_lease_owed(lease, &owed->numbers,
-                                ngx_readiness_outage_instances(asker), now);
-
-    } else {
-        ngx_readiness_counter_open(&counter, owed->rate, owed->hash,
-                                   &owed->numbers, now);
-
-        amount = counter.quota.spent
-                 - ngx_min(counter.quota.spent, lease->base);
-
-        ngx_memzero(&counter.quota, sizeof(rdy_quota_t));
-        counter.all = 1;
-        ngx_readiness_quota_store(&counter, now);
-
-        lease->outage = 0;
-        lease->base = 0;
+        lease->known.spent -= ngx_min(lease->known.spent, drained.spent);
     }
 
     ngx_readiness_zone_unlock();
 
-    return amount;
+    if (settled) {
+        state->generation = ngx_readiness_redis_generation(state->rate->redis);
+        ngx_readiness_ask_give_back(state);
+    }
 }

@@ -114,6 +114,7 @@ ngx_readiness_zone_make(ngx_shm_zone_t *shm_zone, ngx_readiness_zone_t *zone)
     shared->size = size - shared->cells;
 
     shared->spent_until = 0;
+    shared->owed_until = 0;
     ngx_memzero(shared->instances, sizeof(shared->instances));
 
     if (ngx_readiness_random(shared->secret, sizeof(shared->secret)) != NGX_OK
