@@ -260,6 +260,10 @@ ngx_int_t ngx_readiness_batch_init(ngx_readiness_asker_t *asker,
  */
 ngx_int_t ngx_readiness_batch_send(ngx_readiness_asker_t *asker);
 
+/* the handler of a batch's call: ngx_readiness_ask_reply.c */
+void ngx_readiness_batch_reply(ngx_readiness_redis_call_t *call,
+    ngx_readiness_redis_rc_e rc, const ngx_str_t *payload);
+
 
 /* requests of one key: ngx_readiness_ask_take.c */
 
