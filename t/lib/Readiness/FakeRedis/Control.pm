@@ -35,7 +35,7 @@ sub _control {
 }
 
 my %knows = map { $_ => 1 } qw(pass delay swallow ignore dup swap extra split
-                               merge close rst hangup reply replace);
+                               merge close rst hangup reply replace cut);
 
 sub op_rules { $_[0]{rules} = []; return }
 sub op_clear { $_[0]->_clear; return }

@@ -16,6 +16,8 @@ package Readiness::FakeRedis::Server;
 #   hangup => 'fin' or 'rst'    at the command: it never reaches the backend
 #   reply => BYTES              these bytes, the backend never sees the command
 #   replace => BYTES            these bytes, the backend did its work
+#   cut => N                    the first N bytes of a bulk reply's text, well
+#                               formed
 #
 # and for each: on => NAME or [NAMES] ("SCRIPT LOAD" works), times => N of them,
 # skip => N first, conn => K: on the K-th connection only (from 1),
@@ -301,6 +303,12 @@ sub _bend {
     return () if $do eq 'swallow';
     return [$bytes . $bytes, 0] if $do eq 'dup';
     return [$arg, 0] if $do eq 'replace';
+
+    if ($do eq 'cut' && $bytes =~ /^\$\d+\r\n(.*)\r\n\z/s) {
+        my $text = substr $1, 0, $arg;
+        return ['$' . length($text) . "\r\n$text\r\n", 0];
+    }
+
     return [$bytes . (defined $arg ? $arg : ":1\r\n"), 0] if $do eq 'extra';
 
     if ($do eq 'swap') {
