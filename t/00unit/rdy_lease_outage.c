@@ -446,8 +446,11 @@ the_share_may_change_meanwhile(void **state)
     assert_int_equal(admitted(&l, &hundred, 4, 100, START + SECOND), 0);
     assert_int_equal(admitted(&l, &hundred, 4, 100, START + 2 * SECOND), 25);
     assert_int_equal(admitted(&l, &hundred, 1, 100, START + 2 * SECOND), 75);
+
+    /* and never more than a bucket of the numbers of now has room for */
+
     assert_int_equal(rdy_lease_owed(&l, &slow, 1, START + 2 * SECOND),
-                     100 * UNIT);
+                     slow.burst * UNIT);
 }
 
 
