@@ -234,6 +234,18 @@ sub late {
             comes($kind, 'l', 3, "G01: @$rule: nobody holds what came late");
         }
 
+        # nor is one kept that nobody heard was left
+
+        $fake->clear;
+        my $left = hold("/$kind?k=l");
+        comes($kind, 'l', 2, 'G01: one is held');
+        $fake->set('ignore', on => 'EVALSHA', times => 1);
+        $left->close;
+        wait_for { ($fake->stats->{did}{ignore} || 0) > 0 } 10,
+            "$kind G01: that it is left is lost";
+        comes($kind, 'l', 3, 'G01: it is left');
+        $fake->pass;
+
         # and what was decided here meanwhile is told afterwards
 
         next if $kind eq 'late';

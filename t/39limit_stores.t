@@ -188,7 +188,8 @@ sub falls_back {
 
 sub sources {
     my ($k) = @_;
-    my ($line) = grep { ($_->{k} || '') eq $k } reverse $t->lines('decision.log');
+    my ($line) = grep { ($_->{k} || '') eq $k }
+                 reverse $t->lines('decision.log');
     return { map { $_->{name} => $_->{source} }
              @{ $line->{'readiness.limits'} || [] } };
 }

@@ -198,6 +198,8 @@ struct ngx_readiness_slots_s {
     ngx_uint_t                   count;      /* of requests */
     ngx_uint_t                   pending;    /* asked for, no answer yet */
     ngx_uint_t                   over;       /* told while some were */
+    ngx_uint_t                   telling;    /* calls that tell them */
+    ngx_uint_t                   left;       /* renewals since none is held */
 };
 
 #define ngx_readiness_item_slots(i)                                           \
@@ -299,6 +301,10 @@ void ngx_readiness_slots_tell(ngx_readiness_slots_t *slots, ngx_uint_t first);
 
 /* it was: the number in the call was count and pending */
 void ngx_readiness_slots_told(ngx_readiness_slots_t *slots);
+
+/* the call that told them is over; known: it was answered */
+void ngx_readiness_slots_heard(ngx_readiness_slots_t *slots,
+    ngx_uint_t known);
 
 /*
  * The call that asked for cost of them is over; those admitted are in count by

@@ -416,8 +416,8 @@ ngx_readiness_batch_sent(ngx_readiness_batch_t *batch)
             break;
 
         case NGX_READINESS_ITEM_SLOTS:
-            place->item = NULL;
-            ngx_readiness_slots_told(ngx_readiness_item_slots(item));
+            place->item = ngx_readiness_item_slots(item);
+            ngx_readiness_slots_told(place->item);
             break;
 
         default: /* NGX_READINESS_ITEM_BEAT */

@@ -132,6 +132,9 @@ ngx_readiness_batch_read(ngx_readiness_batch_t *batch,
 
         if (place->type == NGX_READINESS_ITEM_BEAT) {
             ngx_readiness_outage_beat(batch->asker, sum);
+
+        } else {
+            ngx_readiness_slots_heard(place->item, 1);
         }
 
         return NGX_OK;
@@ -336,6 +339,10 @@ ngx_readiness_batch_unanswered(ngx_readiness_batch_t *batch,
             ngx_readiness_owed_lost(batch->asker);
         }
 
+        return;
+
+    case NGX_READINESS_ITEM_SLOTS:
+        ngx_readiness_slots_heard(place->item, 0);
         return;
 
     default:

@@ -22,6 +22,7 @@
 #define NGX_READINESS_MAX_REDIS   16      /* whose nginx are counted */
 #define NGX_READINESS_SLOT_LIFE   60000   /* ms */
 #define NGX_READINESS_SLOT_RENEW  20000
+#define NGX_READINESS_SLOT_ROUNDS 4       /* that last longer than a life */
 
 
 /* true when text begins with the literal s; rest is what follows */

@@ -241,9 +241,10 @@ ngx_readiness_slots_tell(ngx_readiness_slots_t *slots, ngx_uint_t first)
 ngx_uint_t
 ngx_readiness_slots_tell_all(ngx_readiness_asker_t *asker, ngx_uint_t first)
 {
-    ngx_uint_t          n;
-    ngx_rbtree_t       *tree;
-    ngx_rbtree_node_t  *node;
+    ngx_uint_t              n;
+    ngx_rbtree_t           *tree;
+    ngx_rbtree_node_t      *node, *next;
+    ngx_readiness_slots_t  *slots;
 
     n = 0;
     tree = &asker->slots;
@@ -254,9 +255,23 @@ ngx_readiness_slots_tell_all(ngx_readiness_asker_t *asker, ngx_uint_t first)
 
     for (node = ngx_rbtree_min(tree->root, tree->sentinel);
          node;
-         node = ngx_rbtree_next(tree, node))
+         node = next)
     {
-        ngx_readiness_slots_tell((ngx_readiness_slots_t *) node, first);
+        next = ngx_rbtree_next(tree, node);
+        slots = (ngx_readiness_slots_t *) node;
+
+        if (slots->count || slots->pending) {
+            slots->left = 0;
+
+        } else if (!first && slots->left++ >= NGX_READINESS_SLOT_ROUNDS) {
+
+            /* whatever Redis knew of them has expired */
+
+            ngx_readiness_slots_drop(slots);
+            continue;
+        }
+
+        ngx_readiness_slots_tell(slots, first);
         n++;
     }
 
@@ -268,6 +283,22 @@ void
 ngx_readiness_slots_told(ngx_readiness_slots_t *slots)
 {
     slots->over = (slots->pending != 0);
+    slots->telling++;
+}
+
+
+void
+ngx_readiness_slots_heard(ngx_readiness_slots_t *slots, ngx_uint_t known)
+{
+    slots->telling--;
+
+    if (!known) {
+
+        /* kept, for the next connection or renewal */
+
+        ngx_readiness_hold_soon();
+        return;
+    }
 
     ngx_readiness_slots_drop(slots);
 }
@@ -294,7 +325,9 @@ ngx_readiness_slots_answer(ngx_readiness_slots_t *slots, ngx_uint_t cost,
 static void
 ngx_readiness_slots_drop(ngx_readiness_slots_t *slots)
 {
-    if (slots->count || slots->pending || slots->item.gathered) {
+    if (slots->count || slots->pending || slots->telling
+        || slots->item.gathered)
+    {
         return;
     }
 
