@@ -282,9 +282,15 @@ sub keepalive {
         'also in a pipeline of fifty');
     $c->close;
 
-    my %seen = map { /\?(\d+) (\S+)/ ? ($1 => $2) : () }
-        split /\n/, slurp($t->path('access.log'));
-    is((grep { $seen{$_} eq "203.0.113.$_" } 1 .. 50), 50,
+    # a line is written after its response
+
+    my %seen;
+    ok((wait_for {
+        %seen = map { /\?(\d+) (\S+)/ ? ($1 => $2) : () }
+            split /\n/, slurp($t->path('access.log'));
+        keys %seen == 50;
+    } 10), 'each is in the access log');
+    is((grep { $seen{$_} eq "203.0.113.$_" } keys %seen), 50,
         'and in the access log');
 
     my $post = $t->conn;

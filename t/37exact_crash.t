@@ -29,7 +29,7 @@ my %near = (%far, more => '');
 $e->run(workers => 2, listen => 'reuseport',
     subst => { SHARED => $t->redis->addr },
     http => 'readiness_redis main { server %%SHARED%%; timeout 20s; '
-            . 'connect_timeout 20s; } proxy_read_timeout 10m;',
+            . 'connect_timeout 20s; }',
     rates => { far => \%far, near => \%near },
     at => { '/far' => ['far'], '/near' => ['near'] });
 
