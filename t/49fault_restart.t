@@ -123,7 +123,8 @@ $t->done;
 
 
 # Admitted and counted requests of a policy's three keys stay within what its
-# windows hold: 20 of Redis for each start, 20 of this nginx.
+# windows hold: 20 for each start of Redis and the outage after it, which goes
+# on from what was last known, to an eighth of the limit.
 
 sub admitted {
     my ($policy) = @_;
@@ -139,5 +140,6 @@ sub admitted {
     my $redis = $count{redis} || 0;
     my $here = $count{fallback} || 0;
     note("$policy: $redis by Redis, $here by this nginx");
-    return $redis <= 3 * 20 * ($times + 1) && $here <= 3 * 20 ? 1 : 0;
+    return $redis <= 3 * 20 * ($times + 1)
+           && $redis + $here <= 3 * 23 * ($times + 1) ? 1 : 0;
 }
