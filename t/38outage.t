@@ -77,7 +77,7 @@ sub outage {
         $most = $n if $n > $most;
     }
 
-    cmp_ok($most, '<', 1.8 * RATE, "$name: no burst as Redis is back: $most "
+    cmp_ok($most, '<', 1.95 * RATE, "$name: no burst as Redis is back: $most "
                                    . 'at most in a second');
 
     $n = grep { $_ >= $to + 1 && $_ < $to + 2.5 } @seen;
