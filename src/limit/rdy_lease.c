@@ -395,20 +395,18 @@ rdy_lease_refuse(rdy_lease_t *l, const rdy_rate_t *rate, uint64_t lease,
 
     /*
      * Redis has said so after the call was sent, and not later than now: not
-     * a moment too long here, and long enough for whoever is told.
+     * a moment too long here, and long enough for whoever is told, which is in
+     * seconds rounded up.
      */
 
-    spread = answer->random % RDY_LEASE_SPREAD;
-    later = now > answer->sent ? now - answer->sent : 0;
+    spread = 0;
+    later = 0;
 
     if (answer->until > RDY_LEASE_FAR) {
-        later += RDY_LEASE_SPREAD - spread;
-
-    } else {
-        spread = 0;
+        spread = answer->random % RDY_LEASE_SPREAD;
+        later = now > answer->sent ? now - answer->sent : 0;
+        later = (later + RDY_LEASE_SPREAD - spread) / 1000 + 1;
     }
-
-    later = later / 1000 + 1;
 
     l->refused = 0;
     l->later = later < RDY_LEASE_LATER ? later : RDY_LEASE_LATER;
