@@ -188,6 +188,8 @@ ngx_readiness_limit_exit_process(ngx_cycle_t *cycle)
         {
             /* void */
         }
+
+        ngx_readiness_take_exit(asker);
     }
 }
 

@@ -289,6 +289,9 @@ void ngx_readiness_take_answer(ngx_readiness_take_t *take, uint64_t got,
 
 void ngx_readiness_take_lease_handler(ngx_event_t *ev);
 
+/* frees those that nothing is under way for */
+void ngx_readiness_take_exit(ngx_readiness_asker_t *asker);
+
 
 /* slots: ngx_readiness_limit_hold.c */
 

@@ -511,6 +511,37 @@ ngx_readiness_take_free(ngx_readiness_take_t *take)
 }
 
 
+/* the process ends: takes whose call is under way are still told of it */
+
+void
+ngx_readiness_take_exit(ngx_readiness_asker_t *asker)
+{
+    ngx_queue_t           *q;
+    ngx_readiness_take_t  *take;
+
+    while (!ngx_queue_empty(&asker->idle)) {
+        q = ngx_queue_head(&asker->idle);
+        take = ngx_queue_data(q, ngx_readiness_take_t, idle);
+
+        ngx_readiness_take_wake(take);
+        ngx_readiness_take_free(take);
+    }
+
+    while (!ngx_queue_empty(&asker->free)) {
+        q = ngx_queue_head(&asker->free);
+        ngx_queue_remove(q);
+
+        take = ngx_queue_data(q, ngx_readiness_take_t, idle);
+
+        if (take->name.data) {
+            ngx_free(take->name.data);
+        }
+
+        ngx_free(take);
+    }
+}
+
+
 /*
  * Nobody knows what was charged before a connection was lost or the master
  * changed: permits from before that, or if nobody has noticed yet from before
